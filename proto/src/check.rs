@@ -1,5 +1,9 @@
 //! Is one message well-formed? Limits and wordings are AWS's, from the specifications.
 
+mod matcher;
+
+pub use matcher::{Matcher, MatcherError};
+
 use crate::v1;
 
 /// One mistake in one message, as data: where, what was found, what would be right.

@@ -138,7 +138,11 @@ impl v1::Resource {
     pub fn key(&self) -> Option<crate::name::Key> {
         let kind = self.kind_of()?;
         if let Some(Body::Target(target)) = &self.kind {
-            return Some(crate::name::Key::target(&target.target_group, &target.address, target.port));
+            return Some(crate::name::Key::target(
+                &target.target_group,
+                &target.address,
+                target.port,
+            ));
         }
         let (name, parent) = self.names()?;
         Some(crate::name::Key::child(kind, parent, name))

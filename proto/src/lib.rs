@@ -3,7 +3,7 @@
 //! - [`v1`]: the messages and services of `inlet/v1/*.proto`, generated.
 //! - [`kind`]: the table of kinds; [`name`]: how resources are addressed, parsed, printed.
 //! - [`manifest`]: documents <-> messages, with line numbers and near-miss hints.
-//! - [`check`]: is one message well-formed?
+//! - [`check`]: is one message well-formed? [`defaults`]: what a field means when it is absent.
 //! - [`digest`]: the digest that both ends of the discovery stream compute.
 //!
 //! Only pure functions live here: no runtime, socket, file or clock.
@@ -22,6 +22,7 @@ pub mod v1 {
 }
 
 pub mod check;
+pub mod defaults;
 pub mod digest;
 pub mod kind;
 pub mod manifest;

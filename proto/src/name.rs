@@ -45,47 +45,70 @@ pub enum KeyError {
 impl Key {
     /// A key from parts that are known to fit; `parent` is empty for kinds without one.
     pub fn child(kind: Kind, parent: &str, name: &str) -> Self {
-        let name = if kind.parent().is_some() { format!("{parent}/{name}") } else { name.to_owned() };
+        let name = if kind.parent().is_some() {
+            format!("{parent}/{name}")
+        } else {
+            name.to_owned()
+        };
         Self { kind, name }
     }
 
     /// The key of a target: `group/address:port`, the address in canonical form where it is one.
     pub fn target(group: &str, address: &str, port: u32) -> Self {
-        Self { kind: Kind::Target, name: format!("{group}/{}", target_name(address, port)) }
+        Self {
+            kind: Kind::Target,
+            name: format!("{group}/{}", target_name(address, port)),
+        }
     }
 
     /// Reads a kind (manifest name) and full name, as in [`v1::ResourceKey`].
     ///
     /// Errors: an unknown kind, or a number of `/` that does not fit it.
     pub fn parse(kind: &str, name: &str) -> Result<Self, KeyError> {
-        let kind = Kind::from_name(kind).ok_or_else(|| KeyError::UnknownKind { kind: kind.to_owned() })?;
+        let kind = Kind::from_name(kind).ok_or_else(|| KeyError::UnknownKind {
+            kind: kind.to_owned(),
+        })?;
         Self::of(kind, name)
     }
 
     /// A key of a known kind. Errors: a number of `/` that does not fit it.
     pub fn of(kind: Kind, name: &str) -> Result<Self, KeyError> {
         let (parts, expected) = match kind {
-            Kind::LoadBalancer | Kind::TargetGroup | Kind::Certificate => (1, "one name without '/'"),
+            Kind::LoadBalancer | Kind::TargetGroup | Kind::Certificate => {
+                (1, "one name without '/'")
+            }
             Kind::Listener => (2, "loadBalancer/listener"),
             Kind::Target => (2, "targetGroup/address:port"),
             Kind::Rule => (3, "loadBalancer/listener/rule"),
         };
         if name.split('/').count() != parts || name.split('/').any(str::is_empty) {
-            return Err(KeyError::Parts { name: name.to_owned(), kind: kind.name(), expected });
+            return Err(KeyError::Parts {
+                name: name.to_owned(),
+                kind: kind.name(),
+                expected,
+            });
         }
-        Ok(Self { kind, name: name.to_owned() })
+        Ok(Self {
+            kind,
+            name: name.to_owned(),
+        })
     }
 
     /// The key of the parent, if the kind has one.
     pub fn parent(&self) -> Option<Self> {
         let kind = self.kind.parent()?;
         let (name, _) = self.name.rsplit_once('/')?;
-        Some(Self { kind, name: name.to_owned() })
+        Some(Self {
+            kind,
+            name: name.to_owned(),
+        })
     }
 
     /// Its own name, without the parents'.
     pub fn own_name(&self) -> &str {
-        self.name.rsplit_once('/').map_or(self.name.as_str(), |(_, own)| own)
+        self.name
+            .rsplit_once('/')
+            .map_or(self.name.as_str(), |(_, own)| own)
     }
 
     /// Whether `self` is below `ancestor` (child, grandchild, ...).
@@ -110,7 +133,10 @@ impl fmt::Display for Key {
 
 impl From<&Key> for v1::ResourceKey {
     fn from(key: &Key) -> Self {
-        Self { kind: key.kind.name().to_owned(), name: key.name.clone() }
+        Self {
+            kind: key.kind.name().to_owned(),
+            name: key.name.clone(),
+        }
     }
 }
 
@@ -134,11 +160,15 @@ pub fn target_name(address: &str, port: u32) -> String {
 pub fn is_name(text: &str) -> bool {
     let edge = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
     let bytes = text.as_bytes();
-    let (Some(&first), Some(&last)) = (bytes.first(), bytes.last()) else { return false };
+    let (Some(&first), Some(&last)) = (bytes.first(), bytes.last()) else {
+        return false;
+    };
     bytes.len() <= MAX_NAME_CHARS
         && edge(first)
         && edge(last)
-        && bytes.iter().all(|&byte| edge(byte) || byte == b'-' || byte == b'.')
+        && bytes
+            .iter()
+            .all(|&byte| edge(byte) || byte == b'-' || byte == b'.')
 }
 
 #[cfg(test)]
@@ -161,7 +191,13 @@ mod tests {
 
     #[test]
     fn keys_with_missing_or_spare_parts_are_refused() {
-        for (kind, name) in [("LoadBalancer", "a/b"), ("Rule", "a/b"), ("Listener", "a//b"), ("Listener", "/b"), ("Rul", "a")] {
+        for (kind, name) in [
+            ("LoadBalancer", "a/b"),
+            ("Rule", "a/b"),
+            ("Listener", "a//b"),
+            ("Listener", "/b"),
+            ("Rul", "a"),
+        ] {
             assert!(Key::parse(kind, name).is_err(), "{kind} {name}");
         }
     }
@@ -171,7 +207,17 @@ mod tests {
         for good in ["a", "0", "shop", "a-b.c", &"x".repeat(63)] {
             assert!(is_name(good), "{good}");
         }
-        for bad in ["", "-a", "a-", ".a", "A", "a_b", "a/b", &"x".repeat(64), "é"] {
+        for bad in [
+            "",
+            "-a",
+            "a-",
+            ".a",
+            "A",
+            "a_b",
+            "a/b",
+            &"x".repeat(64),
+            "é",
+        ] {
             assert!(!is_name(bad), "{bad}");
         }
     }
