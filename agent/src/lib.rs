@@ -1,0 +1,13 @@
+//! The agent: forwards traffic on an edge host, as the control plane says.
+//!
+//! Follow a change: [`discovery`] (the stream, the kept snapshot) -> [`compile`] (resources -> [`table`], or every
+//! reason why not) -> [`edge`] (bind what is new, swap the table into every worker) -> Ack.
+//! Follow a request: [`edge`] accepts -> [`http`] or [`l4`] takes the connection -> [`matching`] finds the rule ->
+//! [`balance`] picks the target -> the exchange -> [`access_log`] and [`live`] counters, once, at the end.
+//!
+//! Beside these: [`health`] judges targets, [`live`] is what outlives a table, [`admin`] shows it all.
+
+pub mod edge;
+pub mod l4;
+pub mod live;
+pub mod table;
