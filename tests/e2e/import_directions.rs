@@ -1,0 +1,214 @@
+//! The shape of the code: who may know whom, how long a file may be, and that each says what it is for.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use inlet_tests::programs::workspace;
+
+/// Longest file. The shape to aim for is 100 to 300 lines.
+const MAX_LINES: usize = 700;
+
+/// One direction in which names must not go.
+struct Direction {
+    /// Files or folders, from the root of the workspace.
+    places: &'static [&'static str],
+    /// Files or folders in these where the names are at home.
+    except: &'static [&'static str],
+    /// What must not be named.
+    names: &'static [&'static str],
+    /// Why.
+    reason: &'static str,
+}
+
+const DIRECTIONS: &[Direction] = &[
+    Direction {
+        places: &["proto/src"],
+        except: &[],
+        names: &["inlet_control_plane", "inlet_agent", "lbctl", "inlet_tests"],
+        reason: "the language knows nothing of ours",
+    },
+    Direction {
+        places: &["control-plane/src"],
+        except: &[],
+        names: &["inlet_agent", "lbctl", "inlet_tests"],
+        reason: "the programs never import each other",
+    },
+    Direction {
+        places: &["agent/src"],
+        except: &[],
+        names: &["inlet_control_plane", "lbctl", "inlet_tests"],
+        reason: "the programs never import each other",
+    },
+    Direction {
+        places: &["cli/src"],
+        except: &["cli/src/command/demo", "cli/src/demo"],
+        names: &["inlet_control_plane", "inlet_agent", "inlet_tests"],
+        reason: "ordinary commands go through the API",
+    },
+    Direction {
+        places: &["control-plane/src"],
+        except: &["control-plane/src/store"],
+        names: &["sled"],
+        reason: "only store/ names a database",
+    },
+    Direction {
+        places: &["control-plane/src"],
+        except: &["control-plane/src/api"],
+        names: &["tonic", "axum"],
+        reason: "only api/ names the RPC framework",
+    },
+    Direction {
+        places: &["agent/src"],
+        except: &["agent/src/discovery/stream"],
+        names: &["tonic"],
+        reason: "only discovery/stream.rs names the RPC framework",
+    },
+    Direction {
+        places: &[
+            "agent/src/table",
+            "agent/src/http",
+            "agent/src/l4",
+            "agent/src/edge",
+            "agent/src/matching",
+            "agent/src/balance",
+        ],
+        except: &[],
+        names: &["inlet_proto"],
+        reason: "only compile/ knows both messages and tables",
+    },
+    Direction {
+        places: &[
+            "control-plane/src/model",
+            "control-plane/src/view",
+            "control-plane/src/fleet/exchange",
+            "agent/src/compile",
+            "agent/src/table",
+            "agent/src/matching",
+            "agent/src/balance",
+            "agent/src/discovery/exchange",
+            "agent/src/health/verdict",
+            "proto/src",
+        ],
+        except: &["proto/src/lib.rs"],
+        names: &[
+            "tokio",
+            "tonic",
+            "rustix",
+            "socket2",
+            "std::fs",
+            "TcpStream",
+            "TcpListener",
+            "UdpSocket",
+            "SystemTime",
+            "Instant::now",
+            "fastrand",
+        ],
+        reason: "what decides has no runtime, socket, file, clock or chance",
+    },
+];
+
+#[test]
+fn whoever_is_above_may_import_what_is_below_and_never_the_reverse() {
+    let files = sources();
+    let mut found = Vec::new();
+    for Direction {
+        places,
+        except,
+        names,
+        reason,
+    } in DIRECTIONS
+    {
+        for (path, text) in files
+            .iter()
+            .filter(|(path, _)| within(path, places) && !within(path, except))
+        {
+            let lines = program(text).filter(|line| names.iter().any(|name| names_it(line, name)));
+            found.extend(lines.map(|line| format!("{path}: `{}`: {reason}", line.trim())));
+        }
+    }
+    assert!(found.is_empty(), "{}", found.join("\n"));
+}
+
+#[test]
+fn every_file_is_short_says_what_it_is_for_and_has_a_name() {
+    let mut found = Vec::new();
+    for (path, text) in sources() {
+        if text.lines().count() > MAX_LINES {
+            found.push(format!("{path}: {} lines", text.lines().count()));
+        }
+        let first = text
+            .lines()
+            .find(|line| !line.starts_with("#![") && !line.is_empty());
+        if !first.is_some_and(|line| line.starts_with("//!")) {
+            found.push(format!("{path}: no module comment"));
+        }
+        if path.ends_with("/mod.rs") {
+            found.push(format!("{path}: x.rs beside x/, not x/mod.rs"));
+        }
+    }
+    assert!(found.is_empty(), "{}", found.join("\n"));
+}
+
+/// The lines of a file that are neither comments nor tests.
+fn program(text: &str) -> impl Iterator<Item = &str> {
+    let tests = text.find("#[cfg(test)]").unwrap_or(text.len());
+    text[..tests]
+        .lines()
+        .filter(|line| !line.trim_start().starts_with("//"))
+}
+
+/// Whether a line names something, as a whole word and not as a part of another.
+fn names_it(line: &str, name: &str) -> bool {
+    let word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+    line.match_indices(name).any(|(start, _)| {
+        let bytes = line.as_bytes();
+        let before = start
+            .checked_sub(1)
+            .is_some_and(|at| word(bytes[at]) || bytes[at] == b'"');
+        let after = bytes
+            .get(start + name.len())
+            .is_some_and(|byte| word(*byte));
+        !before && !after
+    })
+}
+
+/// Whether a path is one of these files, or below one of these folders.
+fn within(path: &str, places: &[&str]) -> bool {
+    places.iter().any(|place| {
+        path.strip_prefix(place)
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', '.', '_']))
+    })
+}
+
+/// All Rust files of the workspace: (path from its root, text).
+fn sources() -> Vec<(String, String)> {
+    let root = workspace();
+    let mut found = Vec::new();
+    for package in ["proto", "control-plane", "agent", "cli", "tests"] {
+        collect(&root.join(package), root, &mut found);
+    }
+    assert!(
+        found.len() > 20,
+        "the sources are not where they are expected"
+    );
+    found
+}
+
+fn collect(folder: &Path, root: &Path, found: &mut Vec<(String, String)>) {
+    let entries: Vec<PathBuf> = fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
+    for path in entries {
+        if path.is_dir() {
+            collect(&path, root, found);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            let name = path
+                .strip_prefix(root)
+                .unwrap()
+                .to_string_lossy()
+                .into_owned();
+            found.push((name, fs::read_to_string(&path).unwrap()));
+        }
+    }
+}
