@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test ends at the first surprise")]
 
 mod agent_alone;
+mod api;
 mod atomic;
 mod demo;
 mod disk;

@@ -234,7 +234,8 @@ impl World {
         self.folder.path()
     }
 
-    fn channel(&self) -> Channel {
+    /// A gRPC channel to the control plane.
+    pub fn channel(&self) -> Channel {
         Endpoint::from_shared(self.control_plane.url())
             .expect("a URL")
             .connect_lazy()
