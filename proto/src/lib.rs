@@ -4,6 +4,7 @@
 //! - [`kind`]: the table of kinds; [`name`]: how resources are addressed, parsed, printed.
 //! - [`manifest`]: documents <-> messages, with line numbers and near-miss hints.
 //! - [`check`]: is one message well-formed? [`defaults`]: what a field means when it is absent.
+//! - [`duration`]: durations as people write them.
 //! - [`digest`]: the digest that both ends of the discovery stream compute.
 //!
 //! Only pure functions live here: no runtime, socket, file or clock.
@@ -24,6 +25,7 @@ pub mod v1 {
 pub mod check;
 pub mod defaults;
 pub mod digest;
+pub mod duration;
 pub mod kind;
 pub mod manifest;
 pub mod name;
