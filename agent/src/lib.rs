@@ -7,7 +7,10 @@
 //!
 //! Beside these: [`health`] judges targets, [`live`] is what outlives a table, [`admin`] shows it all.
 
+pub mod access_log;
+pub mod balance;
 pub mod edge;
+pub mod http;
 pub mod l4;
 pub mod live;
 pub mod table;

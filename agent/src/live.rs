@@ -171,3 +171,26 @@ pub struct Schedule {
     /// None is healthy: all are tried.
     pub fail_open: bool,
 }
+
+/// Counts one request or connection under way to a target, for as long as it lives.
+#[derive(Debug)]
+pub struct InFlight(Arc<Target>);
+
+impl InFlight {
+    /// One more.
+    pub fn new(target: Arc<Target>) -> Self {
+        target.in_flight.fetch_add(1, Ordering::Relaxed);
+        Self(target)
+    }
+
+    /// To whom.
+    pub fn target(&self) -> &Arc<Target> {
+        &self.0
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.0.in_flight.fetch_sub(1, Ordering::Relaxed);
+    }
+}

@@ -7,6 +7,10 @@ use std::cell::{Cell, RefCell, RefMut};
 use std::rc::Rc;
 use std::sync::Arc;
 
+use tokio::sync::Notify;
+
+use crate::access_log;
+use crate::http::pool::Upstreams;
 use crate::l4::pipe::Pipes;
 use crate::table::{ListenerId, Table};
 
@@ -38,12 +42,16 @@ pub struct Worker {
     output: RefCell<Vec<u8>>,
     random: RefCell<fastrand::Rng>,
     draining: Cell<bool>,
+    open_connections: Cell<usize>,
+    last_closed: Notify,
     pipes: Pipes,
+    upstreams: Upstreams,
+    access_log: access_log::Writer,
 }
 
 impl Worker {
     /// A worker that serves `table`.
-    pub fn new(index: usize, table: Arc<Table>) -> Rc<Self> {
+    pub fn new(index: usize, table: Arc<Table>, access_log: access_log::Writer) -> Rc<Self> {
         Rc::new(Self {
             index,
             in_force: RefCell::new(Rc::new(InForce { table })),
@@ -53,7 +61,11 @@ impl Worker {
             output: RefCell::new(Vec::with_capacity(OUTPUT_KEPT_BYTES)),
             random: RefCell::new(fastrand::Rng::new()),
             draining: Cell::new(false),
+            open_connections: Cell::new(0),
+            last_closed: Notify::new(),
             pipes: Pipes::default(),
+            upstreams: Upstreams::default(),
+            access_log,
         })
     }
 
@@ -90,9 +102,9 @@ impl Worker {
         self.slots.register(listener)
     }
 
-    /// Connections registered now.
-    pub fn connections(&self) -> usize {
-        self.slots.len()
+    /// Connections of clients whose tasks live.
+    pub fn open_connections(&self) -> usize {
+        self.open_connections.get()
     }
 
     /// The agent ends: what is under way is finished, nothing new is begun.
@@ -103,6 +115,16 @@ impl Worker {
     /// Pipes for splicing.
     pub fn pipes(&self) -> &Pipes {
         &self.pipes
+    }
+
+    /// Idle HTTP connections to targets.
+    pub fn upstreams(&self) -> &Upstreams {
+        &self.upstreams
+    }
+
+    /// Where finished requests and connections are written.
+    pub fn access_log(&self) -> &access_log::Writer {
+        &self.access_log
     }
 
     /// A random number, different on every worker.
@@ -120,7 +142,7 @@ impl Worker {
     }
 
     /// Wakes every connection, so that it looks at what may have changed.
-    pub(super) fn wake_all(&self) {
+    pub(crate) fn wake_all(&self) {
         self.slots.wake_all();
     }
 
@@ -130,8 +152,28 @@ impl Worker {
         self.slots.wake_all();
     }
 
+    /// One more connection; [`Self::closed`] follows.
+    pub(super) fn opened(&self) {
+        self.open_connections.update(|open| open + 1);
+    }
+
+    /// One connection less.
+    pub(super) fn closed(&self) {
+        self.open_connections.update(|open| open - 1);
+        if self.open_connections.get() == 0 {
+            self.last_closed.notify_one();
+        }
+    }
+
+    /// Waits until no connection is open.
+    pub(super) async fn all_closed(&self) {
+        while self.open_connections.get() > 0 {
+            self.last_closed.notified().await;
+        }
+    }
+
     /// Twice a second: clocks and deadlines.
-    pub(super) fn tick(&self) {
+    pub(crate) fn tick(&self) {
         self.clock.refresh();
         self.slots.sweep(self.clock.elapsed());
     }

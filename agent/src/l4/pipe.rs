@@ -48,6 +48,11 @@ impl Pipes {
             kept.push(pipe);
         }
     }
+
+    /// Pipes that wait to be used.
+    pub fn kept(&self) -> usize {
+        self.0.borrow().len()
+    }
 }
 
 impl Pipe {

@@ -452,3 +452,6 @@ fn poll_receive(
     ready!(Pin::new(from).poll_read(cx, &mut buffer))?;
     Poll::Ready(Ok(buffer.filled().len()))
 }
+
+#[cfg(test)]
+mod tests;
