@@ -9,8 +9,10 @@
 
 pub mod access_log;
 pub mod balance;
+pub mod config;
 pub mod edge;
 pub mod http;
 pub mod l4;
 pub mod live;
+pub mod start;
 pub mod table;
