@@ -5,6 +5,7 @@
 //! - [`manifest`]: documents <-> messages, with line numbers and near-miss hints.
 //! - [`check`]: is one message well-formed? [`defaults`]: what a field means when it is absent.
 //! - [`duration`]: durations as people write them.
+//! - [`details`]: what an error of the API says beyond its status code.
 //! - [`digest`]: the digest that both ends of the discovery stream compute.
 //!
 //! Only pure functions live here: no runtime, socket, file or clock.
@@ -24,6 +25,7 @@ pub mod v1 {
 
 pub mod check;
 pub mod defaults;
+pub mod details;
 pub mod digest;
 pub mod duration;
 pub mod kind;
