@@ -1,11 +1,11 @@
-#![expect(
-    unsafe_code,
-    reason = "asking the kernel to end a child with its test needs a hook before exec"
-)]
 //! One started program: its output in files, its end certain.
 //!
 //! Invariant: no process outlives its test. Dropping kills it, and the kernel does so when the thread that started it
 //! ends in any other way.
+#![expect(
+    unsafe_code,
+    reason = "asking the kernel to end a child with its test needs a hook before exec"
+)]
 
 use std::fs::{self, File};
 use std::io;
