@@ -24,6 +24,7 @@ use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::sync::{Notify, mpsc, oneshot};
 
+pub use accept::Open;
 pub use slot::Slot;
 pub use worker::{InForce, SCRATCH_BYTES, Worker};
 
@@ -44,6 +45,8 @@ pub struct Accepted {
     pub local: SocketAddr,
     /// The listener that it belongs to.
     pub listener: ListenerId,
+    /// Counts it as open until dropped.
+    pub open: Open,
 }
 
 /// The worker threads and the sockets that they listen on.

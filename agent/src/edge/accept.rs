@@ -46,8 +46,9 @@ pub struct Acceptor {
     said_at: Cell<Option<u32>>,
 }
 
-/// Counts a connection for as long as its task lives.
-struct Open {
+/// Counts a connection for as long as it is held: by its task, to the end.
+#[derive(Debug)]
+pub struct Open {
     worker: Rc<Worker>,
     listener: Arc<live::Listener>,
 }
@@ -139,12 +140,16 @@ impl Acceptor {
             peer,
             local,
             listener: listener.id,
+            open,
         };
         // The runtime catches a panic of the task: one connection's bug ends that connection.
+        // Spawned as they are: another future around them would hold them twice.
         match &listener.service {
-            Service::Http(_) => spawn(open, http::serve(worker, accepted)),
-            Service::Tcp(_) => spawn(open, l4::serve(worker, Rc::clone(&in_force), accepted)),
-        }
+            Service::Http(_) => tokio::task::spawn_local(http::serve(worker, accepted)),
+            Service::Tcp(_) => {
+                tokio::task::spawn_local(l4::serve(worker, Rc::clone(&in_force), accepted))
+            }
+        };
         Ok(())
     }
 
@@ -178,13 +183,6 @@ fn client_went_away(error: &io::Error) -> bool {
         error.raw_os_error().map(Errno::from_raw_os_error),
         Some(Errno::CONNABORTED | Errno::INTR | Errno::PROTO | Errno::PERM | Errno::NETDOWN)
     )
-}
-
-fn spawn(open: Open, connection: impl Future<Output = ()> + 'static) {
-    tokio::task::spawn_local(async move {
-        let _open = open;
-        connection.await;
-    });
 }
 
 impl Open {

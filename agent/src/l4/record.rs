@@ -1,31 +1,85 @@
-//! The end of a connection, counted and logged once.
+//! What is known of a connection when it ends, counted and logged once.
 
 use std::net::SocketAddr;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::edge::Worker;
-use crate::live;
+use crate::edge::{Open, Worker};
+use crate::live::{self, InFlight};
 
-use super::relay::End;
-use super::service::reset_by;
+use super::relay::{Cause, End};
 
-/// What is known when a connection ends.
+/// One client's connection, from its acceptance to its record.
 #[derive(Debug)]
-pub(super) struct Finished {
-    pub(super) started: Instant,
-    pub(super) peer: SocketAddr,
-    pub(super) local: SocketAddr,
-    pub(super) target: Option<SocketAddr>,
-    pub(super) group: Option<Arc<live::Group>>,
-    /// None = no target answered.
-    pub(super) end: Option<End>,
+pub(super) struct Connection {
+    worker: Rc<Worker>,
+    listener: Arc<live::Listener>,
+    group: Option<Arc<live::Group>>,
+    in_flight: Option<InFlight>,
+    peer: SocketAddr,
+    local: SocketAddr,
+    accepted_at: Instant,
+    _open: Open,
 }
 
-/// Counts and logs.
-pub(super) fn write(worker: &Worker, listener: &live::Listener, finished: &Finished) {
-    if let Some(who) = reset_by(finished.end.map(|end| end.cause)) {
-        listener.counters.of(worker.index).resets[who].add(1);
+impl Connection {
+    /// As accepted; nothing was decided yet.
+    pub(super) fn new(
+        worker: Rc<Worker>,
+        listener: Arc<live::Listener>,
+        flow: (SocketAddr, SocketAddr),
+        open: Open,
+    ) -> Self {
+        let (peer, local) = flow;
+        let accepted_at = Instant::now();
+        Self {
+            worker,
+            listener,
+            group: None,
+            in_flight: None,
+            peer,
+            local,
+            accepted_at,
+            _open: open,
+        }
     }
-    if worker.access_log().enabled() {}
+
+    /// Source and destination.
+    pub(super) fn flow(&self) -> (SocketAddr, SocketAddr) {
+        (self.peer, self.local)
+    }
+
+    /// Its group was chosen.
+    pub(super) fn sent_to_group(&mut self, group: Arc<live::Group>) {
+        self.group = Some(group);
+    }
+
+    /// A target was chosen; another one before it is let go.
+    pub(super) fn sent_to(&mut self, target: InFlight) {
+        self.in_flight = Some(target);
+    }
+
+    /// Where it goes.
+    pub(super) fn target(&self) -> Option<&Arc<live::Target>> {
+        self.in_flight.as_ref().map(InFlight::target)
+    }
+
+    /// Counts and logs. `end` = how its relay ended; None = no target answered.
+    pub(super) fn write(&self, end: Option<End>) {
+        if let Some(who) = reset_by(end.map(|end| end.cause)) {
+            self.listener.counters.of(self.worker.index).resets[who].add(1);
+        }
+        if self.worker.access_log().enabled() {}
+    }
+}
+
+/// Which of [`live::ListenerCounters::resets`] an end counts as: by client, target or agent.
+fn reset_by(cause: Option<Cause>) -> Option<usize> {
+    match cause {
+        Some(Cause::Done) => None,
+        Some(Cause::ClientReset) => Some(0),
+        Some(Cause::TargetReset) => Some(1),
+        Some(Cause::IdleTimeout | Cause::Cut) | None => Some(2),
+    }
 }

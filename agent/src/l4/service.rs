@@ -4,14 +4,15 @@
 //! The table is let go before the relay begins: a long connection keeps no old table alive.
 //! Specification: network load balancer, 1, 4.3, 5, 7.4, 11.
 
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
 use std::hash::BuildHasher;
 use std::io;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::{Poll, ready};
-use std::time::{Duration, Instant};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use foldhash::fast::FixedState;
 use tokio::net::TcpStream;
@@ -22,8 +23,8 @@ use crate::live::{self, InFlight};
 use crate::table::{self, Forward, Service, Table};
 
 use super::dial;
-use super::record::{self, Finished};
-use super::relay::{Cause, Leftovers, Parties, Relay};
+use super::record::Connection;
+use super::relay::{Leftovers, Parties, Relay};
 
 /// Longest time for a connection to a target to open.
 const CONNECT_TIMEOUT_SECONDS: u32 = 10;
@@ -31,75 +32,89 @@ const CONNECT_TIMEOUT_SECONDS: u32 = 10;
 /// Targets that are tried for one connection.
 const CONNECT_ATTEMPTS: usize = 3;
 
-/// Draws for a target that was not tried yet.
-const DRAWS_PER_ATTEMPT: usize = 8;
+/// Draws for a target that was not tried yet: of two equal ones, the other is missed once in 2^64.
+const DRAWS_PER_ATTEMPT: usize = 64;
 
 /// IP's number of TCP, part of the flow hash.
 const PROTOCOL_TCP: u8 = 6;
 
-/// An open connection to a target, and what counts it.
-struct Connected {
-    stream: TcpStream,
-    in_flight: InFlight,
-    group: Arc<live::Group>,
+/// One connection being served. Opening is boxed: it is short, and would make every relay three times as big.
+pub enum Serving {
+    /// Until a target has answered.
+    Opening(Pin<Box<dyn Future<Output = Option<Opened>>>>),
+    /// From then on.
+    Relaying(Opened),
+}
+
+/// The relay, and what is written when it ends.
+#[derive(Debug)]
+pub struct Opened {
+    relay: Relay,
+    connection: Connection,
 }
 
 /// Serves one connection by the table that was in force when it was accepted.
-pub async fn serve(worker: Rc<Worker>, in_force: Rc<InForce>, accepted: Accepted) {
-    let started = Instant::now();
+pub fn serve(worker: Rc<Worker>, in_force: Rc<InForce>, accepted: Accepted) -> Serving {
+    Serving::Opening(Box::pin(open(worker, in_force, accepted)))
+}
+
+impl Future for Serving {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        if let Self::Opening(opening) = &mut *self {
+            match ready!(opening.as_mut().poll(cx)) {
+                Some(opened) => *self = Self::Relaying(opened),
+                None => return Poll::Ready(()),
+            }
+        }
+        if let Self::Relaying(Opened { relay, connection }) = &mut *self {
+            let end = ready!(Pin::new(relay).poll(cx));
+            connection.write(Some(end));
+        }
+        Poll::Ready(())
+    }
+}
+
+/// None = no target answers; the client was reset and the record written.
+async fn open(worker: Rc<Worker>, in_force: Rc<InForce>, accepted: Accepted) -> Option<Opened> {
+    let listener = in_force.table.listener(accepted.listener)?;
+    let (forward, idle_timeout) = service(listener)?;
     let Accepted {
         stream: client,
         peer,
         local,
-        listener: id,
+        open,
+        ..
     } = accepted;
-    let Some((listener, idle_timeout)) = listener(&in_force.table, id) else {
-        return;
+    let slot = worker.connection(listener.id);
+    let mut connection = Connection::new(
+        Rc::clone(&worker),
+        Arc::clone(&listener.live),
+        (peer, local),
+        open,
+    );
+    let Some(target) = connect(&worker, &slot, &in_force.table, forward, &mut connection).await
+    else {
+        // There is nobody to talk to. Fails only if the client is gone already.
+        let _ = client.set_zero_linger();
+        connection.write(None);
+        return None;
     };
-    let slot = worker.connection(id);
-    let connected = connect(&worker, &slot, &in_force.table, id, (peer, local)).await;
-    drop(in_force);
-    let mut finished = Finished {
-        started,
-        peer,
-        local,
-        target: None,
-        group: None,
-        end: None,
+    let parties = Parties {
+        listener: Arc::clone(&listener.live),
+        target: Arc::clone(connection.target()?),
     };
-    match connected {
-        Some(Connected {
-            stream: target,
-            in_flight,
-            group,
-        }) => {
-            finished.target = Some(in_flight.target().address);
-            finished.group = Some(group);
-            let parties = Parties {
-                listener: Arc::clone(&listener),
-                target: Arc::clone(in_flight.target()),
-            };
-            let relay = Relay::new(
-                Rc::clone(&worker),
-                slot,
-                parties,
-                client,
-                target,
-                Leftovers::default(),
-                idle_timeout,
-            );
-            finished.end = Some(relay.await);
-        }
-        // The client gets a RST: there is nobody to talk to.
-        None => drop(client.set_zero_linger()),
-    }
-    record::write(&worker, &listener, &finished);
-}
-
-fn listener(table: &Table, id: table::ListenerId) -> Option<(Arc<live::Listener>, Duration)> {
-    let listener = table.listener(id)?;
-    let (_, idle_timeout) = service(listener)?;
-    Some((Arc::clone(&listener.live), idle_timeout))
+    let relay = Relay::new(
+        worker,
+        slot,
+        parties,
+        client,
+        target,
+        Leftovers::default(),
+        idle_timeout,
+    );
+    Some(Opened { relay, connection })
 }
 
 fn service(listener: &table::Listener) -> Option<(&Forward, Duration)> {
@@ -114,28 +129,20 @@ async fn connect(
     worker: &Worker,
     slot: &Slot,
     table: &Table,
-    id: table::ListenerId,
-    flow: (SocketAddr, SocketAddr),
-) -> Option<Connected> {
-    let (forward, _) = service(table.listener(id)?)?;
+    forward: &Forward,
+    connection: &mut Connection,
+) -> Option<TcpStream> {
     let group = table.group(balance::group(forward, worker.random())?)?;
     let counters = group.live.counters.of(worker.index);
     counters.requests.add(1);
+    connection.sent_to_group(Arc::clone(&group.live));
     let mut refused = Vec::new();
     slot.arm(CONNECT_TIMEOUT_SECONDS);
     while refused.len() < CONNECT_ATTEMPTS {
-        let Some(target) = pick(worker, group, flow, &refused) else {
-            break;
-        };
-        let in_flight = InFlight::new(Arc::clone(&target));
+        let target = pick(worker, group, connection.flow(), &refused)?;
+        connection.sent_to(InFlight::new(Arc::clone(&target)));
         match dial(slot, target.address).await {
-            Ok(stream) => {
-                return Some(Connected {
-                    stream,
-                    in_flight,
-                    group: Arc::clone(&group.live),
-                });
-            }
+            Ok(stream) => return Some(stream),
             Err(error) => {
                 counters.connection_errors.add(1);
                 if error.kind() == io::ErrorKind::TimedOut {
@@ -188,14 +195,4 @@ async fn dial(slot: &Slot, address: SocketAddr) -> io::Result<TcpStream> {
     })
     .await?;
     Ok(stream)
-}
-
-/// Which of [`live::ListenerCounters::resets`] an end counts as.
-pub(super) fn reset_by(cause: Option<Cause>) -> Option<usize> {
-    match cause {
-        Some(Cause::Done) => None,
-        Some(Cause::ClientReset) => Some(0),
-        Some(Cause::TargetReset) => Some(1),
-        Some(Cause::IdleTimeout | Cause::Cut) | None => Some(2),
-    }
 }
