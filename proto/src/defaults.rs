@@ -114,7 +114,7 @@ pub fn application(balancer: &v1::LoadBalancer) -> EffectiveApplication {
     use v1::application_attributes::DesyncMitigation;
     use v1::x_forwarded_for::Mode;
 
-    let given = balancer.application.clone().unwrap_or_default();
+    let given = balancer.application.unwrap_or_default();
     let forwarded = given.x_forwarded_for.unwrap_or_default();
     let mode = match forwarded.mode() {
         Mode::Unspecified => Mode::Append,

@@ -64,7 +64,7 @@ fn nanos(text: &str) -> Option<u128> {
         let position = units.iter().position(|(name, _)| *name == unit)?;
         let (_, length) = units[position];
         let number = fixed_point(number)?;
-        if number % NANOS_PER_SECOND * length % NANOS_PER_SECOND != 0 {
+        if !(number % NANOS_PER_SECOND * length).is_multiple_of(NANOS_PER_SECOND) {
             return None;
         }
         nanos = nanos.saturating_add(number.saturating_mul(length) / NANOS_PER_SECOND);

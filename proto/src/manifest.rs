@@ -1,6 +1,44 @@
 //! Documents <-> messages, with line numbers and near-miss hints.
+//!
+//! Reading goes text -> tree with lines (`yaml`, `json`) -> message (`document`, `scalar`) -> [`crate::check`]. It
+//! stops at no mistake: what is wrong is left out and noted, so that all mistakes of all documents are told at once.
+//! Printing goes message -> JSON value (`print`) -> YAML (`emit`). The descriptors are the only schema: a new kind or
+//! field needs nothing here. Invariant: `parse(to_yaml(x)) == x` but for what the server keeps and secrets.
 
+mod document;
+mod emit;
+mod json;
+mod print;
+mod scalar;
+mod suggest;
+#[cfg(test)]
+mod tests;
+mod tree;
+mod yaml;
+
+use std::collections::HashMap;
+
+use prost_reflect::{DynamicMessage, MessageDescriptor, Value};
+
+use crate::kind::Kind;
 use crate::v1;
+use document::{POOL, ReadFile, Reader};
+use tree::{Entry, Mistake, Node};
+
+/// A document that holds other documents, as `get -o json` prints several.
+const LIST: &str = "List";
+/// Kinds that later versions have.
+const LATER_KINDS: [&str; 9] = [
+    "Api",
+    "Stage",
+    "Authorizer",
+    "Route",
+    "UsagePlan",
+    "ApiKey",
+    "WebAcl",
+    "Service",
+    "TrustStore",
+];
 
 /// One document of a manifest file, read.
 #[derive(Debug, Clone)]
@@ -31,19 +69,228 @@ pub struct ManifestError {
 /// `read_file` gives the content of a file named by a `*File` field, relative to the manifest; its error is text.
 /// Errors: every mistake of every document, in the order of the lines.
 pub fn parse(
-    _text: &str,
-    _read_file: &mut dyn FnMut(&str) -> Result<String, String>,
+    text: &str,
+    read_file: &mut dyn FnMut(&str) -> Result<String, String>,
 ) -> Result<Vec<Document>, Vec<ManifestError>> {
-    Ok(Vec::new())
+    let (nodes, mistakes) = yaml::read(text);
+    let mut manifest = Manifest {
+        read_file,
+        documents: Vec::new(),
+        errors: Vec::new(),
+    };
+    manifest.note("", mistakes);
+    for node in &nodes {
+        manifest.document(node);
+    }
+    if manifest.errors.is_empty() {
+        return Ok(manifest.documents);
+    }
+    manifest.errors.sort_by_key(|error| error.line);
+    Err(manifest.errors)
 }
 
 /// The manifest form of a resource as YAML: `kind` first, then the fields that are set; what the server keeps
 /// (uid, revision, times) only if `kept`.
-pub fn to_yaml(_resource: &v1::Resource, _kept: bool) -> String {
-    String::new()
+pub fn to_yaml(resource: &v1::Resource, kept: bool) -> String {
+    emit::yaml(&to_json(resource, kept))
 }
 
 /// The manifest form of a resource as a JSON value; see [`to_yaml`].
-pub fn to_json(_resource: &v1::Resource, _kept: bool) -> serde_json::Value {
-    serde_json::Value::Null
+pub fn to_json(resource: &v1::Resource, kept: bool) -> serde_json::Value {
+    print::resource(resource, kept)
+}
+
+/// What has been read of one file so far.
+struct Manifest<'a> {
+    read_file: ReadFile<'a>,
+    documents: Vec<Document>,
+    errors: Vec<ManifestError>,
+}
+
+impl Manifest<'_> {
+    fn note(&mut self, resource: &str, mistakes: Vec<Mistake>) {
+        self.errors
+            .extend(mistakes.into_iter().map(|mistake| ManifestError {
+                line: mistake.line,
+                resource: resource.to_owned(),
+                field: mistake.field,
+                message: mistake.message,
+            }));
+    }
+
+    fn refuse(&mut self, line: usize, field: &str, message: String) {
+        let mistake = Mistake {
+            line,
+            field: field.to_owned(),
+            message,
+        };
+        self.note("", vec![mistake]);
+    }
+
+    fn document(&mut self, node: &Node) {
+        let entries = match &node.value {
+            tree::Value::Null => return,
+            tree::Value::Mapping(entries) => entries,
+            _ => {
+                let found = node.describe();
+                self.refuse(
+                    node.line,
+                    "",
+                    format!("expected a mapping with a 'kind', found {found}"),
+                );
+                return;
+            }
+        };
+        let Some(kind) = entries.iter().find(|entry| entry.key == "kind") else {
+            let kinds = known_kinds().join(", ");
+            self.refuse(node.line, "", format!("'kind' is missing: one of {kinds}"));
+            return;
+        };
+        match &kind.node.value {
+            tree::Value::Text(name) if name == LIST => self.list(entries),
+            tree::Value::Text(name) => match Kind::from_name(name) {
+                Some(kind) => self.resource(kind, node.line, entries),
+                None => self.refuse(kind.line, "kind", unknown_kind(name)),
+            },
+            _ => {
+                let found = kind.node.describe();
+                self.refuse(
+                    kind.line,
+                    "kind",
+                    format!("expected the name of a kind, found {found}"),
+                );
+            }
+        }
+    }
+
+    /// The documents of a List.
+    fn list(&mut self, entries: &[Entry]) {
+        for entry in entries {
+            match (entry.key.as_str(), &entry.node.value) {
+                ("kind", _) => {}
+                ("items", tree::Value::List(items)) => {
+                    items.iter().for_each(|item| self.document(item))
+                }
+                ("items", _) => {
+                    let found = entry.node.describe();
+                    self.refuse(
+                        entry.line,
+                        "items",
+                        format!("expected a list of documents, found {found}"),
+                    );
+                }
+                (key, _) => self.refuse(
+                    entry.line,
+                    key,
+                    suggest::unknown("field", key, &["kind", "items"]),
+                ),
+            }
+        }
+    }
+
+    fn resource(&mut self, kind: Kind, line: usize, entries: &[Entry]) {
+        let mut reader = Reader::new(self.read_file);
+        let entries = reader.unique("", entries);
+        let fields: Vec<_> = entries
+            .iter()
+            .copied()
+            .filter(|entry| entry.key != "kind")
+            .collect();
+        let resource = envelope(kind, |descriptor| reader.message("", descriptor, &fields));
+        for violation in crate::check::check(&resource) {
+            if !reader
+                .refused
+                .iter()
+                .any(|path| related(path, &violation.field))
+            {
+                let line = line_of(&reader.lines, &violation.field, line);
+                reader.mistakes.push(Mistake {
+                    line,
+                    field: violation.field,
+                    message: violation.message,
+                });
+            }
+        }
+        let mistakes = reader.mistakes;
+        if mistakes.is_empty() {
+            let all_targets =
+                kind == Kind::TargetGroup && entries.iter().any(|entry| entry.key == "targets");
+            self.documents.push(Document {
+                resource,
+                all_targets,
+                line,
+            });
+        } else {
+            self.note(&label(kind, &resource), mistakes);
+        }
+    }
+}
+
+/// The typed resource of a kind whose message is made along its descriptor.
+fn envelope(kind: Kind, body: impl FnOnce(&MessageDescriptor) -> DynamicMessage) -> v1::Resource {
+    let descriptor = POOL
+        .get_message_by_name("inlet.v1.Resource")
+        .expect("one of our own messages");
+    let mut envelope = DynamicMessage::new(descriptor.clone());
+    for field in descriptor.fields() {
+        if let prost_reflect::Kind::Message(message) = field.kind()
+            && message.name() == kind.name()
+        {
+            envelope.set_field(&field, Value::Message(body(&message)));
+            break;
+        }
+    }
+    envelope
+        .transcode_to()
+        .expect("made along the same descriptors")
+}
+
+fn known_kinds() -> Vec<&'static str> {
+    Kind::ALL.iter().map(|kind| kind.name()).collect()
+}
+
+fn unknown_kind(name: &str) -> String {
+    if LATER_KINDS.contains(&name) {
+        return format!("kind {name} is not supported yet");
+    }
+    suggest::unknown("kind", name, &known_kinds())
+}
+
+/// Whether one path is the other, or a part of it.
+fn related(one: &str, other: &str) -> bool {
+    let (short, long) = if one.len() <= other.len() {
+        (one, other)
+    } else {
+        (other, one)
+    };
+    let rest = long.strip_prefix(short);
+    !short.is_empty() && rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+}
+
+/// The line of a field, or of the nearest part of its path that is written.
+fn line_of(lines: &HashMap<String, usize>, field: &str, document: usize) -> usize {
+    let mut path = field;
+    loop {
+        if let Some(line) = lines.get(path) {
+            return *line;
+        }
+        match path.rfind(['.', '[']) {
+            Some(end) => path = &path[..end],
+            None => return document,
+        }
+    }
+}
+
+/// `Rule shop/https/catalog`, with as much of the name as is known.
+fn label(kind: Kind, resource: &v1::Resource) -> String {
+    let name = resource.key().map(|key| key.name).unwrap_or_default();
+    let name = match &resource.kind {
+        Some(v1::resource::Kind::Target(target)) if target.port == 0 => {
+            name.strip_suffix(":0").unwrap_or(&name).to_owned()
+        }
+        _ => name,
+    };
+    format!("{} {}", kind.name(), name.trim_matches('/'))
+        .trim_end()
+        .to_owned()
 }

@@ -129,7 +129,7 @@ fn changes(redirect: &v1::Redirect, place: Place<'_>) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::check::tests::{redirect, rule};
+    use crate::check::tests::{Case, redirect, rule};
 
     const LOOP: &str =
         ": this leads back to itself: at least one of protocol, host, port and path must change";
@@ -171,7 +171,7 @@ mod tests {
 
     #[test]
     fn redirects_of_rules() {
-        let cases: &[(fn(&mut v1::Redirect), &[&str])] = &[
+        let cases: &[Case<v1::Redirect>] = &[
             (|r| r.protocol = "HTTPS".to_owned(), &[]),
             (|r| r.port = "8443".to_owned(), &[]),
             (|r| r.host = "www.#{host}".to_owned(), &[]),
