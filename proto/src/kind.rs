@@ -1,6 +1,6 @@
 //! The table of kinds: the one place that lists them in Rust.
 //!
-//! Adding a kind: its message in `inlet/v1/`, one line in `Resource` (`resource.proto`), one line in [`kinds!`] below.
+//! Adding a kind: its message in `inlet/v1/`, one line in `Resource` (`resource.proto`), one line in `kinds!` below.
 //! Everything that must know more (checks, references, compiling) matches on [`Kind`], so the compiler names the places.
 
 use crate::v1;
