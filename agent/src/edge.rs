@@ -82,7 +82,10 @@ impl Edge {
     /// Starts `workers` threads, which serve nothing until the first commit. `access_log` makes one writer each.
     ///
     /// Errors: the system gives no thread.
-    pub fn start(workers: usize, access_log: impl Fn(usize) -> access_log::Writer) -> io::Result<Self> {
+    pub fn start(
+        workers: usize,
+        access_log: impl Fn(usize) -> access_log::Writer,
+    ) -> io::Result<Self> {
         let descriptor_ceiling = descriptors::raise_limit();
         let (failures, failed) = mpsc::channel(1);
         let (mut handles, mut threads) = (Vec::new(), Vec::new());
@@ -97,7 +100,11 @@ impl Edge {
                 wake_all: Arc::clone(&wake_all),
                 failures: failures.clone(),
             };
-            threads.push(std::thread::Builder::new().name(format!("worker-{index}")).spawn(|| thread::run(seed))?);
+            threads.push(
+                std::thread::Builder::new()
+                    .name(format!("worker-{index}"))
+                    .spawn(|| thread::run(seed))?,
+            );
             handles.push(Handle { commands, wake_all });
         }
         Ok(Self {
@@ -126,12 +133,17 @@ impl Edge {
         }
         if problems.is_empty() {
             let refused = bound.iter().filter_map(|(listener, sockets)| {
-                sockets.listen().err().map(|error| Problem::new(listener, sockets.address, &error))
+                sockets
+                    .listen()
+                    .err()
+                    .map(|error| Problem::new(listener, sockets.address, &error))
             });
             problems = refused.collect();
         }
         match problems.is_empty() {
-            true => Ok(Prepared(bound.into_iter().map(|(_, sockets)| sockets).collect())),
+            true => Ok(Prepared(
+                bound.into_iter().map(|(_, sockets)| sockets).collect(),
+            )),
             false => Err(problems),
         }
     }
@@ -186,9 +198,11 @@ impl Edge {
             // Fails only if the thread has ended.
             let _ = worker.commands.send(Command::End).await;
         }
-        let threads = std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
+        let threads =
+            std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
         // A thread that panicked was reported by `failed`.
-        let _ = tokio::task::spawn_blocking(|| threads.into_iter().try_for_each(JoinHandle::join)).await;
+        let _ = tokio::task::spawn_blocking(|| threads.into_iter().try_for_each(JoinHandle::join))
+            .await;
         finished
     }
 
@@ -208,12 +222,14 @@ impl Edge {
 
     fn missing<'t>(&self, table: &'t Table) -> Vec<(&'t Listener, SocketAddr)> {
         let bound = self.bound();
-        addresses(table).filter(|(_, address)| !bound.contains(address)).collect()
+        addresses(table)
+            .filter(|(_, address)| !bound.contains(address))
+            .collect()
     }
 
     /// None = the host has no IPv6, and the listener has other addresses.
     fn bind(&self, listener: &Listener, address: SocketAddr) -> io::Result<Option<Bound>> {
-        let beside_own = self.bound().iter().any(|own| own.port() == address.port());
+        let beside_own = self.bound().iter().any(|own| bind::overlap(*own, address));
         match Bound::bind(address, self.workers.len(), beside_own) {
             Err(error) if listener.addresses.len() > 1 && bind::lacks_ipv6(address, &error) => {
                 if !self.said_no_ipv6.swap(true, Ordering::Relaxed) {
@@ -232,13 +248,21 @@ impl Edge {
 
 impl Problem {
     fn new(listener: &Listener, address: SocketAddr, error: &io::Error) -> Self {
-        Self { listener: Arc::clone(&listener.name), message: bind::explain(address, error) }
+        Self {
+            listener: Arc::clone(&listener.name),
+            message: bind::explain(address, error),
+        }
     }
 }
 
 fn addresses(table: &Table) -> impl Iterator<Item = (&Listener, SocketAddr)> {
     let listeners = table.listeners.iter().flatten();
-    listeners.flat_map(|listener| listener.addresses.iter().map(|address| (&**listener, *address)))
+    listeners.flat_map(|listener| {
+        listener
+            .addresses
+            .iter()
+            .map(|address| (&**listener, *address))
+    })
 }
 
 #[cfg(test)]

@@ -46,6 +46,12 @@ impl Bound {
     }
 }
 
+/// Whether one of two addresses takes in the other.
+pub fn overlap(one: SocketAddr, other: SocketAddr) -> bool {
+    let any = one.ip().is_unspecified() || other.ip().is_unspecified();
+    one.port() == other.port() && one.is_ipv4() == other.is_ipv4() && any
+}
+
 /// Why a socket could not be had, for people.
 pub fn explain(address: SocketAddr, error: &io::Error) -> String {
     let remedy = match error.kind() {

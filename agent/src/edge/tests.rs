@@ -392,5 +392,57 @@ fn a_connection_that_relays_is_small() {
     fn size<F>(_: impl Fn(std::rc::Rc<Worker>, std::rc::Rc<InForce>, Accepted) -> F) -> usize {
         size_of::<F>()
     }
-    assert!(size(crate::l4::serve) <= 640, "{} bytes", size(crate::l4::serve));
+    assert!(
+        size(crate::l4::serve) <= 640,
+        "{} bytes",
+        size(crate::l4::serve)
+    );
+}
+
+#[tokio::test]
+async fn connections_are_shed_before_the_last_descriptor_is_taken() {
+    let (address, group) = (free_address(), group(0, &[echo("a").await]));
+    let listener = listener(0, address, 0);
+    let table = table(1, &[&listener], &[&group]);
+    let worker_table = Arc::clone(&table);
+    let (stop, stopped) = oneshot::channel();
+    let serving = std::thread::spawn(move || {
+        let mut builder = tokio::runtime::Builder::new_current_thread();
+        let runtime = builder
+            .enable_all()
+            .build_local(Default::default())
+            .unwrap();
+        runtime.block_on(async {
+            let worker = Worker::new(0, worker_table, access_log::Writer::default());
+            let socket = std::net::TcpListener::bind(address).unwrap();
+            socket.set_nonblocking(true).unwrap();
+            let acceptor = accept::Acceptor::try_new(worker, socket, address, ListenerId(0), 0);
+            let acceptor = acceptor.unwrap();
+            tokio::select! {
+                () = acceptor.run() => unreachable!("it accepts until it is told to stop"),
+                _ = stopped => {}
+            }
+        });
+    });
+    let shed = timeout(DEADLINE, async {
+        loop {
+            if let Ok(mut stream) = TcpStream::connect(address).await {
+                return stream.read(&mut [0; 16]).await;
+            }
+        }
+    });
+    assert!(
+        matches!(shed.await.unwrap(), Ok(0) | Err(_)),
+        "it is closed"
+    );
+    stop.send(()).unwrap();
+    serving.join().unwrap();
+    let counters = listener.live.counters.of(0);
+    assert_eq!(
+        (
+            counters.rejected_connections.value(),
+            counters.connections.value()
+        ),
+        (1, 0)
+    );
 }

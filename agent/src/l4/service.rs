@@ -39,6 +39,7 @@ const DRAWS_PER_ATTEMPT: usize = 64;
 const PROTOCOL_TCP: u8 = 6;
 
 /// One connection being served. Opening is boxed: it is short, and would make every relay three times as big.
+#[expect(clippy::large_enum_variant, reason = "the large one is what lasts")]
 pub enum Serving {
     /// Until a target has answered.
     Opening(Pin<Box<dyn Future<Output = Option<Opened>>>>),
