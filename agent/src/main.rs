@@ -87,10 +87,12 @@ fn fail(status: u8, why: &str) -> ExitCode {
     ExitCode::from(status)
 }
 
-/// The paragraphs before the usage text.
+/// What is wrong and what would be right, without the usage text.
 fn in_one_line(error: &clap::Error) -> String {
     let text = error.to_string();
-    let said = text.split("\n\nUsage:").next().unwrap_or(&text);
+    let ends = ["\n\nUsage:", "\n\nFor more information"];
+    let end = ends.iter().filter_map(|end| text.find(end)).min();
+    let said = &text[..end.unwrap_or(text.len())];
     let said = said.strip_prefix("error: ").unwrap_or(said);
     said.split_whitespace().collect::<Vec<_>>().join(" ")
 }
