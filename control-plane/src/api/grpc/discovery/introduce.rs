@@ -1,0 +1,125 @@
+//! What an agent says about itself and its refusals, within bounds: it is kept in the roster.
+
+use inlet_proto::name::is_name;
+use inlet_proto::v1;
+
+use crate::api::status::Problem;
+use crate::fleet::roster::Introduction;
+
+/// Labels of an agent at most.
+const MAX_LABELS: usize = 32;
+/// Longest name of a label, in bytes.
+const MAX_LABEL_NAME_BYTES: usize = 128;
+/// Longest value of a label, in bytes.
+const MAX_LABEL_VALUE_BYTES: usize = 256;
+/// Longest version, in bytes.
+const MAX_VERSION_BYTES: usize = 64;
+/// Reasons of a refusal that are kept.
+const MAX_REASONS: usize = 20;
+/// Longest text of a reason that is kept, in bytes.
+const MAX_REASON_BYTES: usize = 512;
+
+/// Who the agent is. Errors: an [`Problem::Argument`] that names the field.
+pub(crate) fn check(hello: v1::Hello, peer: &str) -> Result<Introduction, Problem> {
+    let argument = |field, message: String| Err(Problem::Argument { field, message });
+    if !is_name(&hello.name) {
+        let form = "must be 1 to 63 characters of the form [a-z0-9]([a-z0-9-.]*[a-z0-9])?";
+        return argument("hello.name", form.to_owned());
+    }
+    let fits = |(name, value): (&String, &String)| {
+        !name.is_empty()
+            && name.len() <= MAX_LABEL_NAME_BYTES
+            && value.len() <= MAX_LABEL_VALUE_BYTES
+    };
+    if hello.labels.len() > MAX_LABELS || !hello.labels.iter().all(fits) {
+        let message = format!(
+            "must be at most {MAX_LABELS}, names of 1 to {MAX_LABEL_NAME_BYTES} and values of at most \
+             {MAX_LABEL_VALUE_BYTES} bytes"
+        );
+        return argument("hello.labels", message);
+    }
+    if hello.version.len() > MAX_VERSION_BYTES {
+        return argument(
+            "hello.version",
+            format!("must be at most {MAX_VERSION_BYTES} bytes"),
+        );
+    }
+    Ok(Introduction {
+        name: hello.name,
+        labels: hello.labels,
+        version: hello.version,
+        revision: hello.revision,
+        peer: peer.to_owned(),
+    })
+}
+
+/// A second Hello on the stream has another name.
+pub(crate) fn renamed() -> Problem {
+    Problem::Argument {
+        field: "hello.name",
+        message: "must not change while the stream is open".to_owned(),
+    }
+}
+
+/// The first reasons, with texts of bounded length.
+pub(crate) fn shorten(mut reasons: Vec<v1::refusal::Reason>) -> Vec<v1::refusal::Reason> {
+    let more = reasons.len().saturating_sub(MAX_REASONS);
+    reasons.truncate(MAX_REASONS);
+    for reason in &mut reasons {
+        let end = reason.message.floor_char_boundary(MAX_REASON_BYTES);
+        reason.message.truncate(end);
+        // A key that is no resource's could have any length.
+        let key = reason.key.as_ref();
+        if key.is_some_and(|key| key.kind.len() + key.name.len() > MAX_REASON_BYTES) {
+            reason.key = None;
+        }
+    }
+    if more > 0 {
+        reasons.push(v1::refusal::Reason {
+            key: None,
+            message: format!("and {more} more"),
+        });
+    }
+    reasons
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hello(name: &str, labels: usize, version: &str) -> v1::Hello {
+        v1::Hello {
+            name: name.to_owned(),
+            labels: (0..labels)
+                .map(|number| (format!("l{number}"), String::new()))
+                .collect(),
+            version: version.to_owned(),
+            ..Default::default()
+        }
+    }
+
+    #[test]
+    fn introductions_are_bounded() {
+        assert!(check(hello("edge-1", 2, "0.1.0"), "peer").is_ok());
+        for bad in [
+            hello("", 0, ""),
+            hello("Edge", 0, ""),
+            hello("edge-1", MAX_LABELS + 1, ""),
+            hello("edge-1", 0, &"x".repeat(MAX_VERSION_BYTES + 1)),
+        ] {
+            assert!(check(bad, "peer").is_err());
+        }
+    }
+
+    #[test]
+    fn reasons_are_bounded_and_say_what_is_missing() {
+        let reason = v1::refusal::Reason {
+            key: None,
+            message: "é".repeat(MAX_REASON_BYTES),
+        };
+        let reasons = shorten(vec![reason; MAX_REASONS + 5]);
+        assert_eq!(reasons.len(), MAX_REASONS + 1);
+        assert_eq!(reasons[0].message.len(), MAX_REASON_BYTES);
+        assert_eq!(reasons[MAX_REASONS].message, "and 5 more");
+    }
+}

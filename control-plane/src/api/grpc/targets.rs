@@ -1,0 +1,230 @@
+//! `Targets`: registration, and health as the agents see it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Instant;
+
+use inlet_proto::kind::Kind;
+use inlet_proto::name::Key;
+use inlet_proto::v1;
+use inlet_proto::v1::resource::Kind as Body;
+use inlet_proto::v1::targets_server::Targets as Service;
+use tonic::{Request, Response, Status};
+
+use crate::api::Shared;
+use crate::api::auth::author;
+use crate::api::status::Problem;
+use crate::model::{Change, State, Upsert};
+use crate::observed::{AgentVerdict, Merged, merge};
+use crate::writer::{Outcome, Refused};
+
+/// Targets of one request.
+const MAX_TARGETS: usize = 1000;
+/// Agents' views in one answer, over all targets; beyond, each target keeps its share, the unhealthy ones first.
+const MAX_AGENT_VIEWS: usize = 20_000;
+
+/// The service.
+pub(crate) struct Targets(pub(crate) Arc<Shared>);
+
+#[tonic::async_trait]
+impl Service for Targets {
+    async fn register(
+        &self,
+        request: Request<v1::RegisterRequest>,
+    ) -> Result<Response<v1::RegisterResponse>, Status> {
+        let author = author(&request);
+        let request = request.into_inner();
+        check_count(request.targets.len())?;
+        group(&self.0.writer.state(), &request.target_group)?;
+        let upserts = request.targets.into_iter().enumerate();
+        let upserts = upserts.map(|(at, target)| Upsert {
+            resource: v1::Target {
+                target_group: request.target_group.clone(),
+                ..target
+            }
+            .into(),
+            all_targets: false,
+            origin: format!("targets[{at}]"),
+        });
+        let change = Change {
+            upserts: upserts.collect(),
+            author,
+            ..Change::default()
+        };
+        let revision = self.change(change).await?.revision;
+        Ok(Response::new(v1::RegisterResponse { revision }))
+    }
+
+    async fn deregister(
+        &self,
+        request: Request<v1::DeregisterRequest>,
+    ) -> Result<Response<v1::DeregisterResponse>, Status> {
+        let author = author(&request);
+        let request = request.into_inner();
+        check_count(request.targets.len())?;
+        let group = group(&self.0.writer.state(), &request.target_group)?;
+        let deletions = request.targets.iter().map(|target| key(&group, target));
+        let change = Change {
+            deletions: deletions.collect(),
+            author,
+            ..Change::default()
+        };
+        let revision = self.change(change).await?.revision;
+        Ok(Response::new(v1::DeregisterResponse { revision }))
+    }
+
+    async fn health(
+        &self,
+        request: Request<v1::HealthRequest>,
+    ) -> Result<Response<v1::HealthResponse>, Status> {
+        let request = request.into_inner();
+        let state = self.0.writer.state();
+        let group = group(&state, &request.target_group)?;
+        if !request.targets.is_empty() {
+            check_count(request.targets.len())?;
+        }
+        let targets = health(&self.0, &state, &group, &request.targets);
+        Ok(Response::new(v1::HealthResponse { targets }))
+    }
+}
+
+impl Targets {
+    async fn change(&self, change: Change) -> Result<Outcome, Refused> {
+        let begun = Instant::now();
+        let result = self.0.writer.apply(change).await;
+        self.0.metrics.change_done(&result, begun.elapsed());
+        result
+    }
+}
+
+fn check_count(count: usize) -> Result<(), Problem> {
+    if (1..=MAX_TARGETS).contains(&count) {
+        return Ok(());
+    }
+    Err(Problem::Argument {
+        field: "targets",
+        message: format!("must be 1 to {MAX_TARGETS} targets"),
+    })
+}
+
+fn group(state: &State, name: &str) -> Result<v1::TargetGroup, Problem> {
+    let key = Key::of(Kind::TargetGroup, name).map_err(|error| Problem::Argument {
+        field: "targetGroup",
+        message: error.to_string(),
+    })?;
+    match state.get(&key).and_then(|resource| resource.kind.as_ref()) {
+        Some(Body::TargetGroup(group)) => Ok(group.clone()),
+        _ => Err(Problem::NoResource(key)),
+    }
+}
+
+fn key(group: &v1::TargetGroup, target: &v1::Target) -> Key {
+    let port = if target.port == 0 {
+        group.port
+    } else {
+        target.port
+    };
+    Key::target(&group.name, &target.address, port)
+}
+
+/// The health of the registered targets in the order of their names, then of the draining ones; or of those asked for.
+fn health(
+    shared: &Shared,
+    state: &State,
+    group: &v1::TargetGroup,
+    asked: &[v1::Target],
+) -> Vec<v1::TargetHealth> {
+    let group_key = Key::child(Kind::TargetGroup, "", &group.name);
+    let mut reported = shared.observed().group(&group.name);
+    let silent = if shared.fleet.is_in_view(&group_key) {
+        Merged::registering()
+    } else {
+        Merged::not_in_use()
+    };
+    let mut registered = BTreeMap::new();
+    for (key, resource) in state.children(&group_key, Kind::Target) {
+        if let Some(Body::Target(target)) = &resource.kind {
+            registered.insert(key.own_name(), target);
+        }
+    }
+    if !asked.is_empty() {
+        let share = MAX_AGENT_VIEWS / asked.len();
+        let one = |target: &v1::Target| {
+            let key = key(group, target);
+            let views = reported.get(key.own_name()).cloned().unwrap_or_default();
+            match registered.get(key.own_name()) {
+                Some(target) => judged(target, views, &silent, share),
+                None if views.is_empty() => {
+                    let target = named(&group.name, key.own_name());
+                    answer(target, Merged::not_registered(), views, share)
+                }
+                None => {
+                    let target = named(&group.name, key.own_name());
+                    answer(target, Merged::deregistering(), views, share)
+                }
+            }
+        };
+        return asked.iter().map(one).collect();
+    }
+    let share = MAX_AGENT_VIEWS / (registered.len() + reported.len()).max(1);
+    let mut all = Vec::new();
+    for (name, target) in registered {
+        let views = reported.remove(name).unwrap_or_default();
+        all.push(judged(target, views, &silent, share));
+    }
+    for (name, views) in reported {
+        let target = named(&group.name, &name);
+        all.push(answer(target, Merged::deregistering(), views, share));
+    }
+    all
+}
+
+fn judged(
+    target: &v1::Target,
+    views: Vec<AgentVerdict>,
+    silent: &Merged,
+    share: usize,
+) -> v1::TargetHealth {
+    let merged = merge(&views).unwrap_or_else(|| silent.clone());
+    answer(target.clone(), merged, views, share)
+}
+
+/// A target that is not registered (any more), from its own name.
+fn named(group: &str, name: &str) -> v1::Target {
+    let address = name.parse::<std::net::SocketAddr>().ok();
+    v1::Target {
+        name: name.to_owned(),
+        target_group: group.to_owned(),
+        address: address.map_or_else(|| name.to_owned(), |address| address.ip().to_string()),
+        port: address.map_or(0, |address| address.port().into()),
+        ..Default::default()
+    }
+}
+
+fn answer(
+    target: v1::Target,
+    merged: Merged,
+    mut views: Vec<AgentVerdict>,
+    share: usize,
+) -> v1::TargetHealth {
+    if views.len() > share {
+        let is_healthy =
+            |view: &AgentVerdict| view.verdict.state == v1::target_health::State::Healthy;
+        views.sort_by_key(is_healthy);
+        views.truncate(share);
+    }
+    let agents = views.into_iter().map(|view| v1::target_health::AgentView {
+        agent: view.agent.to_string(),
+        state: view.verdict.state as i32,
+        reason: view.verdict.words.reason.clone(),
+        description: view.verdict.words.description.clone(),
+        since: Some(view.verdict.since.into()),
+    });
+    v1::TargetHealth {
+        target: Some(target),
+        state: merged.state as i32,
+        reason: merged.words.reason,
+        description: merged.words.description,
+        agents: agents.collect(),
+    }
+}
