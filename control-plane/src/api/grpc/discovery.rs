@@ -148,7 +148,11 @@ impl Session {
     fn greet(&mut self, hello: v1::Hello) -> Result<(), Ended> {
         let revision = hello.revision;
         let digest = Digest::from_bytes(&hello.digest);
-        let who = introduce::check(hello, &self.peer).map_err(Status::from)?;
+        let mut who = introduce::check(hello, &self.peer).map_err(Status::from)?;
+        if revision > self.states.borrow().revision() {
+            // From another history: it says nothing about what is in force here.
+            who.revision = 0;
+        }
         self.labels = who.labels.clone();
         match &self.member {
             Some(member) if member.name() == who.name => {}

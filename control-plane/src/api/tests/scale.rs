@@ -17,8 +17,9 @@ async fn one_targets_change_reaches_every_agent_as_one_small_message() {
     server.apply(&large()).await;
     let mut agents = Vec::new();
     for number in 0..AGENTS {
-        // A connection holds a bounded number of streams; agents have one each in real life.
-        agents.push(server.agent(&format!("edge-{number}")).await);
+        let channel = Endpoint::from_shared(server.running.url()).unwrap();
+        let channel = channel.connect().await.unwrap();
+        agents.push(Agent::open(&channel, &format!("edge-{number}"), 0, Vec::new()).await);
     }
     for agent in &mut agents {
         agent.follow(1).await;
