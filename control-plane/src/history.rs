@@ -13,11 +13,21 @@ pub(crate) struct NotKept {
 
 impl std::fmt::Display for NotKept {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { revision, oldest, current } = self;
+        let Self {
+            revision,
+            oldest,
+            current,
+        } = self;
         if revision > current {
-            write!(f, "revision {revision} does not exist yet; the current one is {current}")
+            write!(
+                f,
+                "revision {revision} does not exist yet; the current one is {current}"
+            )
         } else {
-            write!(f, "revision {revision} is not kept; the oldest that is kept is {oldest}")
+            write!(
+                f,
+                "revision {revision} is not kept; the oldest that is kept is {oldest}"
+            )
         }
     }
 }

@@ -2,12 +2,16 @@
 //! whether it may be ([`admit`]). Pure: time and identifiers arrive as arguments, nothing here does I/O.
 //!
 //! What one message must be is `inlet_proto::check`'s business; here is what all of them together must be.
+//! `plan` lays a change out, `judge` with `clash`, `protocols` and `quotas` looks at what it would make.
 
 mod admit;
-mod candidate;
 mod change;
+mod clash;
 mod diff;
+mod judge;
 mod ordered;
+mod plan;
+mod protocols;
 mod quotas;
 mod references;
 mod state;

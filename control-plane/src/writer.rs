@@ -23,7 +23,11 @@ pub(crate) struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { quotas: Quotas::default(), kept_revisions: 10_000, kept_bytes: 16 << 20 }
+        Self {
+            quotas: Quotas::default(),
+            kept_revisions: 10_000,
+            kept_bytes: 16 << 20,
+        }
     }
 }
 

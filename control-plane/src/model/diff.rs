@@ -38,8 +38,7 @@ pub(crate) fn diff(from: &State, to: &State) -> Vec<Changed> {
 fn is_different(changed: &Changed) -> bool {
     match (&changed.before, &changed.after) {
         (Some(before), Some(after)) => {
-            !Arc::ptr_eq(before, after)
-                && (uid(before) != uid(after) || !is_equal(before, after))
+            !Arc::ptr_eq(before, after) && (uid(before) != uid(after) || !is_equal(before, after))
         }
         _ => true,
     }

@@ -83,7 +83,10 @@ impl<K: Ord + Clone, V: Clone> Ordered<K, V> {
         let left = entries.len();
         if left == 0 {
             chunks.remove(at);
-        } else if chunks.get(at + 1).is_some_and(|next| next.len() + left <= MERGE_CHUNK) {
+        } else if chunks
+            .get(at + 1)
+            .is_some_and(|next| next.len() + left <= MERGE_CHUNK)
+        {
             let next = chunks.remove(at + 1);
             Arc::make_mut(&mut chunks[at]).extend(next.iter().cloned());
         }
@@ -99,7 +102,10 @@ impl<K: Ord + Clone, V: Clone> Ordered<K, V> {
         K: Borrow<Q>,
     {
         let (chunk, entry) = self.position(|key| key < from);
-        let begun = self.chunks.get(chunk).map_or(&[][..], |first| &first[entry..]);
+        let begun = self
+            .chunks
+            .get(chunk)
+            .map_or(&[][..], |first| &first[entry..]);
         let rest = self.chunks.get(chunk + 1..).unwrap_or_default();
         let rest = rest.iter().flat_map(|chunk| chunk.iter());
         begun.iter().chain(rest).map(|(key, value)| (key, value))
@@ -149,7 +155,9 @@ impl<K: Ord + Clone, V: Clone> Ordered<K, V> {
         K: Borrow<Q>,
     {
         let begun = self.chunks.partition_point(|chunk| {
-            chunk.first().is_some_and(|(first, _)| first.borrow() <= key)
+            chunk
+                .first()
+                .is_some_and(|(first, _)| first.borrow() <= key)
         });
         begun.saturating_sub(1)
     }
@@ -174,7 +182,11 @@ mod tests {
             for step in 0..4000_u32 {
                 let key = random.u32(..600);
                 if random.u8(..100) < 55 {
-                    assert_eq!(map.insert(key, step), model.insert(key, step), "seed {seed}");
+                    assert_eq!(
+                        map.insert(key, step),
+                        model.insert(key, step),
+                        "seed {seed}"
+                    );
                 } else {
                     assert_eq!(map.remove(&key), model.remove(&key), "seed {seed}");
                 }

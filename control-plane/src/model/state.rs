@@ -40,7 +40,10 @@ impl State {
     }
 
     /// A state from what was kept.
-    pub(crate) fn restore(revision: u64, resources: impl IntoIterator<Item = v1::Resource>) -> Self {
+    pub(crate) fn restore(
+        revision: u64,
+        resources: impl IntoIterator<Item = v1::Resource>,
+    ) -> Self {
         let mut state = Self::empty();
         for resource in resources {
             if let Some(key) = resource.key() {
@@ -102,10 +105,18 @@ impl State {
     /// Who refers to a resource.
     pub(super) fn referrers<'a>(&'a self, key: &Key) -> impl Iterator<Item = &'a Key> + use<'a> {
         let kind = Kind::ALL[0];
-        let first = (key.clone(), Key { kind, name: String::new() });
+        let first = (
+            key.clone(),
+            Key {
+                kind,
+                name: String::new(),
+            },
+        );
         let wanted = key.clone();
         let found = self.referrers.from(&first).map(|(pair, ())| pair);
-        found.take_while(move |(to, _)| *to == wanted).map(|(_, from)| from)
+        found
+            .take_while(move |(to, _)| *to == wanted)
+            .map(|(_, from)| from)
     }
 
     /// The rules of a listener with one priority.
@@ -114,7 +125,14 @@ impl State {
         listener: &str,
         priority: u32,
     ) -> impl Iterator<Item = &'a Key> + use<'a> {
-        let first = (listener.to_owned(), priority, Key { kind: Kind::Rule, name: String::new() });
+        let first = (
+            listener.to_owned(),
+            priority,
+            Key {
+                kind: Kind::Rule,
+                name: String::new(),
+            },
+        );
         let wanted = (listener.to_owned(), priority);
         let found = self.priorities.from(&first).map(|(entry, ())| entry);
         found
@@ -124,9 +142,17 @@ impl State {
 
     /// The listeners on a port, of all load balancers.
     pub(super) fn on_port(&self, port: u32) -> impl Iterator<Item = &Key> {
-        let first = (port, Key { kind: Kind::Listener, name: String::new() });
+        let first = (
+            port,
+            Key {
+                kind: Kind::Listener,
+                name: String::new(),
+            },
+        );
         let found = self.ports.from(&first).map(|(entry, ())| entry);
-        found.take_while(move |(at, _)| *at == port).map(|(_, listener)| listener)
+        found
+            .take_while(move |(at, _)| *at == port)
+            .map(|(_, listener)| listener)
     }
 
     /// How many target groups the listeners and rules of a load balancer forward to.

@@ -33,3 +33,68 @@ pub(crate) enum ViolationKind {
     /// Too many.
     Quota,
 }
+
+/// Collects violations, to be reported in the order of the change.
+#[derive(Debug, Default)]
+pub(super) struct Findings {
+    /// (place in the change, violation).
+    found: Vec<(usize, Violation)>,
+}
+
+/// What a violation is about.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Subject<'a> {
+    /// Place in the change; what comes from no upsert comes last.
+    pub(super) place: usize,
+    /// The resource.
+    pub(super) key: Option<&'a Key>,
+    /// Where it was written; may be empty.
+    pub(super) origin: &'a str,
+}
+
+/// The place of what comes from no upsert.
+pub(super) const LAST: usize = usize::MAX;
+
+impl<'a> Subject<'a> {
+    /// A resource that is not among the upserts.
+    pub(super) fn stored(key: &'a Key) -> Self {
+        Self {
+            place: LAST,
+            key: Some(key),
+            origin: "",
+        }
+    }
+}
+
+impl Findings {
+    /// Reports a violation.
+    pub(super) fn refuse(
+        &mut self,
+        subject: Subject<'_>,
+        kind: ViolationKind,
+        field: impl Into<String>,
+        message: impl Into<String>,
+    ) {
+        let violation = Violation {
+            key: subject.key.cloned(),
+            origin: (!subject.origin.is_empty()).then(|| subject.origin.to_owned()),
+            field: field.into(),
+            message: message.into(),
+            kind,
+        };
+        self.found.push((subject.place, violation));
+    }
+
+    /// All of them in the order of the change, or nothing.
+    pub(super) fn into_result(mut self) -> Result<(), Vec<Violation>> {
+        if self.found.is_empty() {
+            return Ok(());
+        }
+        self.found.sort_by_key(|(place, _)| *place);
+        Err(self
+            .found
+            .into_iter()
+            .map(|(_, violation)| violation)
+            .collect())
+    }
+}
