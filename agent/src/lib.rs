@@ -9,10 +9,13 @@
 
 pub mod access_log;
 pub mod balance;
+pub mod compile;
 pub mod config;
 pub mod edge;
+pub mod health;
 pub mod http;
 pub mod l4;
 pub mod live;
+pub mod matching;
 pub mod start;
 pub mod table;

@@ -17,12 +17,18 @@ pub struct Counter(AtomicU64);
 impl Counter {
     /// Adds; only the shard's owner may call it.
     pub fn add(&self, amount: u64) {
-        self.0.store(self.0.load(Ordering::Relaxed).wrapping_add(amount), Ordering::Relaxed);
+        self.0.store(
+            self.0.load(Ordering::Relaxed).wrapping_add(amount),
+            Ordering::Relaxed,
+        );
     }
 
     /// Subtracts (for gauges); only the shard's owner may call it.
     pub fn sub(&self, amount: u64) {
-        self.0.store(self.0.load(Ordering::Relaxed).wrapping_sub(amount), Ordering::Relaxed);
+        self.0.store(
+            self.0.load(Ordering::Relaxed).wrapping_sub(amount),
+            Ordering::Relaxed,
+        );
     }
 
     /// The value now; any thread.
@@ -52,7 +58,9 @@ impl<T: Default> Shards<T> {
 
     /// Sum over the shards of what `pick` shows.
     pub fn sum(&self, pick: impl Fn(&T) -> &Counter) -> u64 {
-        self.0.iter().fold(0, |sum, shard| sum.wrapping_add(pick(&shard.0).value()))
+        self.0
+            .iter()
+            .fold(0, |sum, shard| sum.wrapping_add(pick(&shard.0).value()))
     }
 }
 
@@ -60,8 +68,9 @@ impl<T: Default> Shards<T> {
 pub const STATUS_CLASSES: usize = 5;
 
 /// Upper bounds of the response time histogram, in microseconds; the last bucket has none.
-pub const RESPONSE_TIME_BOUNDS_US: [u32; 12] =
-    [250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 500_000, 1_000_000, 5_000_000];
+pub const RESPONSE_TIME_BOUNDS_US: [u32; 12] = [
+    250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 500_000, 1_000_000, 5_000_000,
+];
 
 /// Counters of one listener, one worker's share.
 #[derive(Debug, Default)]
@@ -88,7 +97,9 @@ pub struct ListenerCounters {
 }
 
 /// The statuses that [`ListenerCounters::made`] counts one by one.
-pub const MADE_STATUSES: [u16; 16] = [400, 405, 408, 413, 414, 431, 460, 463, 464, 500, 501, 502, 503, 504, 505, 507];
+pub const MADE_STATUSES: [u16; 16] = [
+    400, 405, 408, 413, 414, 431, 460, 463, 464, 500, 501, 502, 503, 504, 505, 507,
+];
 
 /// Counters of one target group, one worker's share.
 #[derive(Debug, Default)]
@@ -192,5 +203,23 @@ impl InFlight {
 impl Drop for InFlight {
     fn drop(&mut self) {
         self.0.in_flight.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Every entry that a table in force, or something under way, still needs, by name. Touched by the control runtime only.
+#[derive(Debug)]
+pub struct Registry {
+    workers: usize,
+}
+
+impl Registry {
+    /// No entries; counters will have `workers` shards.
+    pub fn new(workers: usize) -> Self {
+        Self { workers }
+    }
+
+    /// Shards that counters have.
+    pub fn workers(&self) -> usize {
+        self.workers
     }
 }

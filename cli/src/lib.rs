@@ -1,0 +1,1 @@
+//! `lbctl`, as a library (placeholder).

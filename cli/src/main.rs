@@ -1,0 +1,2 @@
+//! `lbctl` (placeholder).
+fn main() {}
