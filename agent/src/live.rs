@@ -10,6 +10,10 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering}
 
 use arc_swap::ArcSwap;
 
+mod registry;
+
+pub use registry::Registry;
+
 /// A counter with one writer: no locked instruction.
 #[derive(Debug, Default)]
 pub struct Counter(AtomicU64);
@@ -203,23 +207,5 @@ impl InFlight {
 impl Drop for InFlight {
     fn drop(&mut self) {
         self.0.in_flight.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
-/// Every entry that a table in force, or something under way, still needs, by name. Touched by the control runtime only.
-#[derive(Debug)]
-pub struct Registry {
-    workers: usize,
-}
-
-impl Registry {
-    /// No entries; counters will have `workers` shards.
-    pub fn new(workers: usize) -> Self {
-        Self { workers }
-    }
-
-    /// Shards that counters have.
-    pub fn workers(&self) -> usize {
-        self.workers
     }
 }
