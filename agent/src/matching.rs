@@ -1,11 +1,18 @@
 //! Request x rules -> the action and the rule. Pure; used by requests and, later, by Explain alike.
 //!
-//! Cost: independent of the number of rules for what is keyed by host and path.
+//! Cost: independent of the number of rules for what is keyed by host and path; the other conditions are looked at
+//! only for the rules that host and path leave. No allocation, but for absurdly long hosts and paths that are not in
+//! normal form.
 //! Source: application load balancer, 7.
+
+mod condition;
+mod path;
+mod subject;
 
 use std::net::IpAddr;
 
 use crate::table::{Action, Router};
+use subject::Subject;
 
 /// What rules can look at, lent from the request's head.
 #[derive(Debug, Clone, Copy)]
@@ -14,7 +21,7 @@ pub struct Request<'a, H> {
     pub method: &'a [u8],
     /// Host without its port, as sent; matching ignores case. Empty = none.
     pub host: &'a [u8],
-    /// Path as sent, without query: case matters.
+    /// Path as sent, without query: case matters. Rules look at its normal form.
     pub path: &'a [u8],
     /// What follows the first `?`; None = there is none.
     pub query: Option<&'a [u8]>,
@@ -41,9 +48,24 @@ pub struct Found<'t> {
 }
 
 /// Finds the first rule, by priority, whose conditions all hold; the default action if there is none.
-pub fn find<'t, H: Headers>(router: &'t Router, _request: &Request<'_, H>) -> Found<'t> {
-    Found {
-        action: &router.default,
-        priority: 0,
+pub fn find<'t, H: Headers>(router: &'t Router, request: &Request<'_, H>) -> Found<'t> {
+    let subject = Subject::new(request);
+    let first = router
+        .rules
+        .first(subject.host(), subject.path(), |condition| {
+            condition::holds(condition, &subject)
+        });
+    match first {
+        Some(rule) => Found {
+            action: &rule.action,
+            priority: rule.priority,
+        },
+        None => Found {
+            action: &router.default,
+            priority: 0,
+        },
     }
 }
+
+#[cfg(test)]
+mod tests;

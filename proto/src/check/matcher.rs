@@ -50,6 +50,11 @@ impl Matcher {
         self.0.iter().any(|range| range.contains(&status))
     }
 
+    /// The statuses that pass, as ranges in the order in which they were written.
+    pub fn ranges(&self) -> &[RangeInclusive<u16>] {
+        &self.0
+    }
+
     /// The highest status that passes.
     pub fn highest(&self) -> u16 {
         self.0
@@ -104,6 +109,7 @@ mod tests {
             assert_eq!(matcher.contains(status), passes, "{status}");
         }
         assert_eq!(matcher.highest(), 301);
+        assert_eq!(matcher.ranges(), [200..=299, 301..=301]);
     }
 
     #[test]
