@@ -1,6 +1,6 @@
 //! Chooses: the group by weight, then a target of the group by its algorithm.
 //!
-//! Choosing only reads a [`Schedule`](live::Schedule); which targets may be chosen is decided when one is made
+//! Choosing only reads a [`live::Schedule`]; which targets may be chosen is decided when one is made
 //! ([`schedule`]), that is, when a table is compiled or a verdict changes. Chance comes in as `draw`: a random number,
 //! or the hash of a flow. The only state is the group's cursor.
 //! Source: application load balancer, 7.3, 9.4 and 9.8; network load balancer, 4.4 and 5.
@@ -47,7 +47,7 @@ pub fn group(forward: &Forward, draw: u64) -> Option<GroupId> {
 /// A target of a group, by the group's algorithm.
 ///
 /// `draw`: a random number, or for [`Algorithm::FlowHash`] the hash of the flow: the same draw gives the same target
-/// as long as the schedule stays. Cost: no lock and no allocation; at most [`SCAN`] targets are looked at.
+/// as long as the schedule stays. Cost: no lock and no allocation; at most `SCAN` (16) targets are looked at.
 /// Errors: nobody can be chosen.
 pub fn pick(group: &Group, draw: u64) -> Result<Picked, NoTarget> {
     let schedule = group.pool.schedule.load();
@@ -65,7 +65,7 @@ pub fn pick(group: &Group, draw: u64) -> Result<Picked, NoTarget> {
 /// Which members may be chosen now, as a schedule: those with a weight that are healthy; all with a weight if none of
 /// them is healthy (fail open).
 ///
-/// Shape: about [`turns::TURNS`] turns at most, or one per member. Cost: O(n log n) in the turns.
+/// Shape: `turns::TURNS` (4096) turns at most, and one more per member. Cost: O(n log n) in the turns.
 pub fn schedule(members: &[(Arc<live::Target>, u32)]) -> live::Schedule {
     let is_healthy = |target: &live::Target| target.healthy.load(Ordering::Relaxed);
     let weighted = members.iter().filter(|(_, weight)| *weight > 0);

@@ -12,7 +12,7 @@ mod subject;
 use std::net::IpAddr;
 
 use crate::table::{Action, Router};
-use subject::Subject;
+use subject::{Room, Subject};
 
 /// What rules can look at, lent from the request's head.
 #[derive(Debug, Clone, Copy)]
@@ -49,7 +49,8 @@ pub struct Found<'t> {
 
 /// Finds the first rule, by priority, whose conditions all hold; the default action if there is none.
 pub fn find<'t, H: Headers>(router: &'t Router, request: &Request<'_, H>) -> Found<'t> {
-    let subject = Subject::new(request);
+    let mut room = Room::default();
+    let subject = Subject::new(request, &mut room);
     let first = router
         .rules
         .first(subject.host(), subject.path(), |condition| {

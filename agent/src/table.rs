@@ -2,7 +2,7 @@
 //!
 //! A table is built aside and swapped in whole; nobody edits one that a reader may hold. It knows no messages, no
 //! sockets and no clock. What changes while a table is in force (health, counters, requests in flight) is in
-//! [`live`](crate::live), behind `Arc`s that successive tables share.
+//! [`live`], behind `Arc`s that successive tables share.
 //!
 //! Invariant: a request, or a connection below HTTP, is decided by exactly one table.
 

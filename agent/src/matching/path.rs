@@ -9,31 +9,18 @@ use smallvec::SmallVec;
 /// Paths up to this length are put into normal form without an allocation.
 const INLINE: usize = 512;
 
-/// A path in normal form.
-pub(super) enum Normal<'a> {
-    /// It was already.
-    AsSent(&'a [u8]),
-    /// It was not.
-    Made(SmallVec<[u8; INLINE]>),
-}
+/// Room for a path that is put into normal form.
+pub(super) type Room = SmallVec<[u8; INLINE]>;
 
-impl Normal<'_> {
-    pub(super) fn as_slice(&self) -> &[u8] {
-        match self {
-            Self::AsSent(path) => path,
-            Self::Made(path) => path,
-        }
-    }
-}
-
-/// The normal form of a path. What does not begin with `/` (the `*` of OPTIONS) is left alone.
-pub(super) fn normal(path: &[u8]) -> Normal<'_> {
+/// The normal form of a path: itself, or made in the room. What does not begin with `/` (the `*` of OPTIONS) is left
+/// alone.
+pub(super) fn normal<'a>(path: &'a [u8], room: &'a mut Room) -> &'a [u8] {
     if path.first() != Some(&b'/') || is_normal(path) {
-        return Normal::AsSent(path);
+        return path;
     }
-    let mut made = decoded(path);
-    remove_dots(&mut made);
-    Normal::Made(made)
+    decode(path, room);
+    remove_dots(room);
+    room
 }
 
 /// Nothing is encoded and no segment begins with a dot (some such segments are normal, too: they just take longer).
@@ -41,22 +28,22 @@ fn is_normal(path: &[u8]) -> bool {
     memchr::memchr2_iter(b'%', b'.', path).all(|at| path[at] == b'.' && path[at - 1] != b'/')
 }
 
-fn decoded(path: &[u8]) -> SmallVec<[u8; INLINE]> {
-    let mut made = SmallVec::with_capacity(path.len());
+fn decode(path: &[u8], room: &mut Room) {
+    room.clear();
+    room.reserve(path.len());
     let mut rest = path;
     while let [first, tail @ ..] = rest {
         match encoded(rest).filter(|byte| is_unreserved(*byte)) {
             Some(byte) => {
-                made.push(byte);
+                room.push(byte);
                 rest = &rest[3..];
             }
             None => {
-                made.push(*first);
+                room.push(*first);
                 rest = tail;
             }
         }
     }
-    made
 }
 
 /// The byte that a text begins with in percent-encoding.
@@ -73,7 +60,7 @@ fn is_unreserved(byte: u8) -> bool {
 }
 
 /// RFC 3986, 5.2.4, in place: what is kept never overtakes what is read.
-fn remove_dots(path: &mut SmallVec<[u8; INLINE]>) {
+fn remove_dots(path: &mut Room) {
     let (mut kept, mut at) = (0, 0);
     while at < path.len() {
         let end = memchr::memchr(b'/', &path[at + 1..]).map_or(path.len(), |next| at + 1 + next);
@@ -126,8 +113,8 @@ mod tests {
             ("/%zz%41", "/%zzA"),
             ("/%2541", "/%2541"),
         ] {
-            let made = normal(path.as_bytes());
-            let made = String::from_utf8_lossy(made.as_slice());
+            let mut room = Room::new();
+            let made = String::from_utf8_lossy(normal(path.as_bytes(), &mut room));
             assert_eq!(made, expected, "{path}");
         }
     }
@@ -139,7 +126,8 @@ mod tests {
             let length = random.usize(0..20);
             let letters = (0..length).map(|_| random.choice("/.%2eE41\0\u{ff}".bytes()).unwrap());
             let path: Vec<_> = b"/".iter().copied().chain(letters).collect();
-            let once = normal(&path).as_slice().to_vec();
+            let mut room = Room::new();
+            let once = normal(&path, &mut room);
             assert!(
                 once.starts_with(b"/") && once.len() <= path.len(),
                 "{path:?}"

@@ -10,39 +10,42 @@ use crate::table::router::is_visible;
 /// Hosts up to this length are put into lower case without an allocation; names in DNS end at 253 (RFC 1035, 2.3.4).
 const HOST: usize = 256;
 
+/// Room for what must be compared in another form than it was sent in.
+#[derive(Default)]
+pub(super) struct Room {
+    host: SmallVec<[u8; HOST]>,
+    path: path::Room,
+}
+
 /// A request as rules see it.
 pub(super) struct Subject<'a, H> {
     request: &'a Request<'a, H>,
-    host: Option<SmallVec<[u8; HOST]>>,
-    path: Option<path::Normal<'a>>,
+    host: Option<&'a [u8]>,
+    path: Option<&'a [u8]>,
     source: IpAddr,
 }
 
 impl<'a, H: Headers> Subject<'a, H> {
-    pub(super) fn new(request: &'a Request<'a, H>) -> Self {
-        let host = is_visible(request.host).then(|| {
-            let mut host = SmallVec::from_slice(request.host);
-            host.make_ascii_lowercase();
-            host
-        });
-        let path = path::normal(request.path);
+    pub(super) fn new(request: &'a Request<'a, H>, room: &'a mut Room) -> Self {
+        let host = lower_case(request.host, &mut room.host);
+        let path = path::normal(request.path, &mut room.path);
         Self {
-            host,
-            path: is_visible(path.as_slice()).then_some(path),
+            request,
+            host: is_visible(host).then_some(host),
+            path: is_visible(path).then_some(path),
             // A socket of the address `::` shows IPv4 clients as IPv6 addresses.
             source: request.source.to_canonical(),
-            request,
         }
     }
 
     /// In lower case; None = it has control characters, so that no pattern matches.
     pub(super) fn host(&self) -> Option<&[u8]> {
-        self.host.as_deref()
+        self.host
     }
 
     /// In normal form; None = it has control characters, so that no pattern matches.
     pub(super) fn path(&self) -> Option<&[u8]> {
-        self.path.as_ref().map(path::Normal::as_slice)
+        self.path
     }
 
     pub(super) fn method(&self) -> &[u8] {
@@ -71,4 +74,13 @@ impl<'a, H: Headers> Subject<'a, H> {
                 None => (parameter, &[][..]),
             })
     }
+}
+
+fn lower_case<'a>(text: &'a [u8], room: &'a mut SmallVec<[u8; HOST]>) -> &'a [u8] {
+    if !text.iter().any(u8::is_ascii_uppercase) {
+        return text;
+    }
+    room.extend_from_slice(text);
+    room.make_ascii_lowercase();
+    room
 }

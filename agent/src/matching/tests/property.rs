@@ -12,7 +12,7 @@ const REQUESTS_PER_SET: usize = 30;
 enum Written {
     Host(Vec<String>),
     Path(Vec<String>),
-    Header(&'static str, Vec<String>),
+    Header(String, Vec<String>),
     Method(Vec<String>),
     Query(Vec<(String, String)>),
     Source(Vec<String>),
@@ -164,7 +164,7 @@ fn conditions(random: &mut Rng) -> Vec<Written> {
     }
     if written.is_empty() || random.u8(0..4) == 0 {
         written.push(match random.u8(0..4) {
-            0 => Written::Header(*one(random, &["X-Team", "X-Beta"]), several(random, value)),
+            0 => Written::Header(text(random, &["X-Team", "X-Beta"]), several(random, value)),
             1 => Written::Method(several(random, |random| {
                 text(random, &["GET", "POST", "PUT"])
             })),
