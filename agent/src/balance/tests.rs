@@ -1,3 +1,5 @@
+//! Distributions over groups and targets; chance is seeded, so every figure is the same in every run.
+
 use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 

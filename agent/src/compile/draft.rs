@@ -62,11 +62,16 @@ impl<'a> Draft<'a> {
             .filter_map(|key| self.view.get_key_value(key))
         {
             let violations = check(resource);
-            if !violations.is_empty() {
-                self.malformed.insert(key);
-            }
             for violation in &violations {
                 self.reasons.violation(key, violation);
+            }
+            let is_misnamed = violations.is_empty() && resource.key().as_ref() != Some(key);
+            if is_misnamed {
+                self.reasons
+                    .refuse(key, "what was sent under this name has another");
+            }
+            if is_misnamed || !violations.is_empty() {
+                self.malformed.insert(key);
             }
         }
     }

@@ -1,3 +1,5 @@
+//! Manifests -> tables, through the same resources that the control plane sends.
+
 use std::time::Duration;
 
 use inlet_proto::manifest;

@@ -1,3 +1,5 @@
+//! Each condition by itself, and which rule wins. Requests are written as changes of one.
+
 use std::net::IpAddr;
 use std::sync::Arc;
 

@@ -1,5 +1,7 @@
 //! What cannot be compiled is refused with every reason, and nothing in force changes.
 
+use prost::Message as _;
+
 use super::*;
 
 /// What is done to a good configuration, and the reasons against it.
@@ -101,6 +103,13 @@ const CASES: &[Case] = &[
             )
         },
         &["Rule shop/http/home: the resource has no kind, or one of a newer version"],
+    ),
+    (
+        |host| {
+            let other = Arc::clone(&host.view[&key(Kind::Rule, "shop/http/catalog")]);
+            host.view.insert(key(Kind::Rule, "shop/http/home"), other);
+        },
+        &["Rule shop/http/home: what was sent under this name has another"],
     ),
     // What does not fit together.
     (
@@ -213,6 +222,33 @@ fn the_same_reasons_are_told_when_only_what_changed_is_looked_at() {
         host.changed.insert(key(Kind::Rule, "shop/http/home"));
         assert_eq!(host.compile().unwrap_err(), *expected);
     }
+}
+
+/// Bytes from outside never panic: whatever still decodes is compiled or refused.
+#[test]
+fn damaged_messages_are_compiled_or_refused() {
+    let (mut good, mut bad) = (0, 0);
+    for seed in 0..1_500 {
+        let mut random = fastrand::Rng::with_seed(seed);
+        let mut host = Host::with(&[SHOP, NET]);
+        let keys: Vec<_> = host.view.keys().cloned().collect();
+        let key = &keys[random.usize(0..keys.len())];
+        let mut bytes = host.view[key].encode_to_vec();
+        for _ in 0..random.usize(1..4) {
+            let at = random.usize(0..bytes.len());
+            bytes[at] = random.u8(..);
+        }
+        let Ok(damaged) = v1::Resource::decode(&*bytes) else {
+            continue;
+        };
+        host.view.insert(key.clone(), Arc::new(damaged));
+        host.changed.insert(key.clone());
+        match host.compile() {
+            Ok(()) => good += 1,
+            Err(reasons) => bad += usize::from(!reasons.is_empty()),
+        }
+    }
+    assert!(good > 15 && bad > 150, "{good} good, {bad} bad");
 }
 
 #[test]
