@@ -6,6 +6,7 @@
 use std::cell::{Cell, RefCell, RefMut};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::Notify;
 
@@ -175,7 +176,12 @@ impl Worker {
     /// Twice a second: clocks, deadlines, idle connections to targets.
     pub(crate) fn tick(&self) {
         self.clock.refresh();
-        self.slots.sweep(self.clock.elapsed());
+        self.tick_at(self.clock.elapsed());
+    }
+
+    /// A tick at a given time since the start; tests drive time with it.
+    pub(crate) fn tick_at(&self, elapsed: Duration) {
+        self.slots.sweep(elapsed);
         self.upstreams.sweep(self.slots.seconds());
     }
 }

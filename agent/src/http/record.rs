@@ -4,10 +4,11 @@
 
 use std::net::SocketAddr;
 use std::ops::Range;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use crate::access_log;
 use crate::edge::Worker;
+use crate::edge::clock::now_and_then_us;
 use crate::live::{
     self, GroupCounters, ListenerCounters, MADE_STATUSES, RESPONSE_TIME_BOUNDS_US, STATUS_CLASSES,
 };
@@ -134,13 +135,7 @@ impl Record {
         }
         let log = worker.access_log();
         if log.enabled() {
-            let finished_at = Instant::now();
-            log.request(&self.line(
-                flow,
-                &listener.name,
-                group.map(|group| &*group.name),
-                finished_at,
-            ));
+            log.request(&self.line(flow, &listener.name, group.map(|group| &*group.name)));
         }
     }
 
@@ -181,22 +176,19 @@ impl Record {
         flow: &Flow,
         listener: &'a str,
         target_group: Option<&'a str>,
-        finished_at: Instant,
     ) -> access_log::Request<'a> {
         let (times, text) = (&self.times, &self.text);
         let between = |from: Option<Instant>, to: Option<Instant>| {
             Some(micros(to?.saturating_duration_since(from?)))
         };
-        let finished_at_us = unix_us();
-        let age = times.received.map_or(0, |received| {
-            micros(finished_at.saturating_duration_since(received))
-        });
+        let received = times.received.unwrap_or_else(Instant::now);
+        let (finished_at_us, received_at_us) = now_and_then_us(received);
         access_log::Request {
             kind: if self.upgraded { "ws" } else { "http" },
             listener,
             client: flow.peer,
             local: flow.local,
-            received_at_us: finished_at_us - age.cast_signed(),
+            received_at_us,
             finished_at_us,
             target_group,
             target: self.target,
@@ -236,10 +228,125 @@ fn micros(duration: Duration) -> u64 {
     u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }
 
-/// Microseconds since 1970.
-fn unix_us() -> i64 {
-    let since = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
-    i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use crate::live::Shards;
+
+    use super::super::head::HEADERS_MAX;
+    use super::*;
+
+    fn flow() -> Flow {
+        Flow {
+            peer: "192.0.2.7:4711".parse().unwrap(),
+            local: "198.51.100.1:80".parse().unwrap(),
+            listener: ListenerId(0),
+        }
+    }
+
+    #[test]
+    fn a_line_tells_the_whole_story() {
+        let mut room = [const { std::mem::MaybeUninit::uninit() }; HEADERS_MAX];
+        let bytes = b"GET /a?b HTTP/1.0\r\nHost: h:1\r\nUser-Agent: curl\r\n\r\n";
+        let head = Head::parse(bytes, &mut room).unwrap().unwrap();
+        let received = Instant::now();
+        let after = |micros| Some(received + Duration::from_micros(micros));
+        let mut record = Record {
+            status: 200,
+            target_status: Some(200),
+            ..Record::default()
+        };
+        record.times = Times {
+            received: Some(received),
+            sent: after(10),
+            answered: after(510),
+            replied: after(515),
+        };
+        record.keep_head(&head, b"h:1");
+        record.keep_trace_id(b"Root=1");
+        let flow = flow();
+        let line = record.line(&flow, "edge/http", Some("shop"));
+        assert_eq!(
+            (line.method, line.host, line.target_uri),
+            (&b"GET"[..], &b"h:1"[..], &b"/a?b"[..])
+        );
+        assert_eq!(
+            (line.version, line.user_agent, line.trace_id),
+            ("HTTP/1.0", Some(&b"curl"[..]), Some(&b"Root=1"[..]))
+        );
+        let times = (
+            line.request_processing_us,
+            line.target_processing_us,
+            line.response_processing_us,
+        );
+        assert_eq!(times, (Some(10), Some(500), Some(5)));
+        assert!(line.received_at_us <= line.finished_at_us);
+        assert_eq!(
+            (line.kind, line.redirect_url, line.error_reason),
+            ("http", None, None)
+        );
+        record.reset();
+        let line = record.line(&flow, "edge/http", None);
+        assert_eq!(
+            (line.method, line.user_agent, line.target_processing_us),
+            (&b""[..], None, None)
+        );
+    }
+
+    #[test]
+    fn what_is_made_and_what_targets_say_is_counted_apart() {
+        let failed = |failure: Failure, target_status: Option<u16>| Record {
+            status: target_status.unwrap_or_else(|| failure.status()),
+            failure: Some(failure),
+            target_status,
+            ..Record::default()
+        };
+        let name: Arc<str> = "edge/http".into();
+        let listener = live::Listener {
+            name,
+            counters: Shards::new(1),
+        };
+        let counters: &ListenerCounters = listener.counters.of(0);
+        // A response of ours; a client that is gone; a response of the target that was cut.
+        failed(Failure::Refused, None).count(counters);
+        failed(Failure::ClientGone, None).count(counters);
+        failed(Failure::TargetClosed, Some(200)).count(counters);
+        let made = |status| {
+            counters.made[MADE_STATUSES
+                .iter()
+                .position(|made| *made == status)
+                .unwrap()]
+            .value()
+        };
+        assert_eq!((made(502), made(460)), (1, 1));
+        let classes = [0, 1, 2, 3, 4].map(|class: usize| counters.responses[class].value());
+        assert_eq!((classes, counters.requests.value()), ([0, 1, 0, 0, 1], 3));
+    }
+
+    #[test]
+    fn response_times_fall_into_their_buckets() {
+        let counters = GroupCounters::default();
+        for micros in [0, 250, 251, 5_000_000, 5_000_001] {
+            let sent = Instant::now();
+            let times = Times {
+                sent: Some(sent),
+                answered: Some(sent + Duration::from_micros(micros)),
+                ..Times::default()
+            };
+            Record {
+                times,
+                target_status: Some(200),
+                ..Record::default()
+            }
+            .count_for_group(&counters);
+        }
+        let filled: Vec<_> = counters
+            .response_time
+            .iter()
+            .map(live::Counter::value)
+            .collect();
+        assert_eq!((filled[0], filled[1], filled[11], filled[12]), (2, 1, 1, 1));
+        assert_eq!(counters.response_time_sum_us.value(), 10_000_502);
+    }
 }

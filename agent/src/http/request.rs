@@ -355,7 +355,7 @@ fn failure_of(error: Error, bytes: &[u8]) -> Failure {
     }
 }
 
-/// Whether the request line ends like `HTTP/2.0`.
+/// Whether the request line ends like `HTTP/2.0`; with a version that we speak, something else is wrong.
 fn names_another_version(bytes: &[u8]) -> bool {
     let line = bytes
         .split(|byte| *byte == b'\n')
@@ -365,7 +365,8 @@ fn names_another_version(bytes: &[u8]) -> bool {
     let Some((_, version)) = line.split_last_chunk::<9>() else {
         return false;
     };
-    version.starts_with(b" HTTP/")
+    !matches!(version, b" HTTP/1.0" | b" HTTP/1.1")
+        && version.starts_with(b" HTTP/")
         && version[6].is_ascii_digit()
         && version[7] == b'.'
         && version[8].is_ascii_digit()

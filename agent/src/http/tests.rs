@@ -8,6 +8,7 @@ mod responses;
 mod targets;
 mod timeouts;
 
+use std::cell::Cell;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -19,7 +20,6 @@ use arc_swap::ArcSwap;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::{Builder, LocalOptions};
-use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use crate::access_log;
@@ -48,7 +48,8 @@ struct Rig {
     listener: Arc<Listener>,
     group: Arc<Group>,
     address: SocketAddr,
-    acceptor: JoinHandle<()>,
+    /// The worker's clock, which only [`Rig::advance`] moves.
+    now: Cell<Duration>,
     target: TcpListener,
 }
 
@@ -120,21 +121,13 @@ impl Rig {
         );
         let acceptor =
             Acceptor::try_new(Rc::clone(&worker), socket, address, LISTENER, u64::MAX).unwrap();
-        let acceptor = tokio::task::spawn_local(async move { acceptor.run().await });
-        let ticking = Rc::clone(&worker);
-        tokio::task::spawn_local(async move {
-            let mut ticks = tokio::time::interval(crate::edge::slot::TICK);
-            loop {
-                ticks.tick().await;
-                ticking.tick();
-            }
-        });
+        tokio::task::spawn_local(async move { acceptor.run().await });
         Self {
             worker,
             listener,
             group,
             address,
-            acceptor,
+            now: Cell::new(Duration::ZERO),
             target,
         }
     }
@@ -158,6 +151,13 @@ impl Rig {
         let mut target = self.target().await;
         target.head().await;
         (client, target)
+    }
+
+    /// Lets time pass, and a tick at its end.
+    fn advance(&self, seconds: f64) {
+        self.now
+            .set(self.now.get() + Duration::from_secs_f64(seconds));
+        self.worker.tick_at(self.now.get());
     }
 
     fn counters(&self) -> &live::ListenerCounters {
@@ -220,6 +220,12 @@ impl Peer {
     /// The stream ends with nothing more.
     async fn expect_end(&mut self) {
         assert_eq!(self.rest().await, "");
+    }
+
+    /// The stream ends, in order or by a reset (bytes of ours that nobody read).
+    async fn expect_closed(&mut self) {
+        let read = self.0.read(&mut [0]).await;
+        assert!(matches!(read, Ok(0) | Err(_)), "{read:?}");
     }
 
     /// A response of ours with a body: its head.

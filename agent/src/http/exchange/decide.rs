@@ -93,6 +93,7 @@ impl Exchange {
         let request = judged?;
         self.traits = Traits {
             keep_alive: request.keep_alive,
+            is_last: !request.keep_alive,
             upgrade: request.upgrade,
             ambiguous: request.ambiguous,
             idempotent: head.is_idempotent(),

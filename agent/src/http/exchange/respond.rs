@@ -98,11 +98,17 @@ impl Exchange {
         let is_framed = !self.ends_by_close;
         self.keeps_client = is_framed && self.upload.is_done() && self.may_keep(worker, client);
         let persistence = self.persistence();
-        self.download.keeps_target = response.keep_alive;
+        self.download.keeps_target = response.keep_alive && self.upload.is_done();
         self.download.state = State::Body(Body::framed(response.framing), coding);
         self.download.end_if_done();
         let waiting = self.download.buffer.bytes.len();
-        let pass = self.download.take(rest)?;
+        let taken = self.download.take(rest);
+        if taken.is_err() {
+            // Nothing of it was sent: there is still time for an answer of ours.
+            self.download.buffer.bytes.truncate(waiting);
+            self.download.state = State::Awaiting;
+        }
+        let pass = taken?;
         self.note_answer(response.status);
         if response.goes_on_unchanged(coding, persistence) {
             let raw = &from_head[..response.length() + pass];

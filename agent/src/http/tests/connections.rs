@@ -109,7 +109,7 @@ fn the_client_decides_whether_its_connection_goes_on() {
             until(|| rig.worker.upstreams().idle() == 1).await;
             target.close();
             until(|| {
-                rig.worker.tick();
+                rig.advance(0.0);
                 rig.worker.upstreams().idle() == 0
             })
             .await;
@@ -231,6 +231,7 @@ fn a_connection_that_is_drained_ends_after_its_response() {
             response.contains("Connection: close\r\n") && response.ends_with("ok"),
             "{response}"
         );
+        busy.close();
         until(|| rig.worker.open_connections() == 0).await;
     });
 }
@@ -285,7 +286,7 @@ fn an_old_connection_has_one_more_request() {
         let rig = Rig::start_with(settings).await;
         let mut client = rig.client().await;
         until(|| rig.worker.open_connections() == 1).await;
-        until(|| rig.worker.seconds() >= 2).await;
+        rig.advance(1.0);
         assert!(client.is_silent(), "age alone closes nothing");
         client.send(GET).await;
         let mut target = rig.target().await;
