@@ -40,15 +40,15 @@ impl<'a> Target<'a> {
             b"*" if method == b"OPTIONS" => (None, uri),
             _ => absolute_form(method, uri).ok_or(Failure::Malformed(Reason::Uri))?,
         };
-        let authority = match (authority, host) {
-            // An absolute URI overrides Host, which must be there and be one all the same.
-            (Some(authority), _) => {
-                check_host(host, version)?;
-                authority
+        // An absolute URI overrides Host, which must be there and be one all the same.
+        let named = check_host(host, version)?;
+        let (authority, (host, port)) = match authority {
+            Some(authority) => {
+                let parts = split_authority(authority).ok_or(Failure::Malformed(Reason::Host))?;
+                (authority, parts)
             }
-            (None, _) => check_host(host, version)?,
+            None => named,
         };
-        let (host, port) = split_authority(authority).ok_or(Failure::Malformed(Reason::Host))?;
         let (path, query) = split_path(origin_form);
         let is_origin_form = origin_form.len() == uri.len();
         Ok(Self {
@@ -92,13 +92,17 @@ impl<'a> Target<'a> {
     }
 }
 
-fn check_host(host: Option<&[u8]>, version: Version) -> Result<&[u8], Failure> {
+/// A host with its port, and both apart.
+type Authority<'a> = (&'a [u8], (&'a [u8], Option<u16>));
+
+fn check_host(host: Option<&[u8]>, version: Version) -> Result<Authority<'_>, Failure> {
     match (host, version) {
-        (Some(host), _) if split_authority(host).is_some_and(|(name, _)| !name.is_empty()) => {
-            Ok(host)
-        }
-        (None, Version::Http10) => Ok(b""),
-        _ => Err(Failure::Malformed(Reason::Host)),
+        (None, Version::Http10) => Ok((b"", (b"", None))),
+        (Some(authority), _) => match split_authority(authority) {
+            Some(parts) if !parts.0.is_empty() => Ok((authority, parts)),
+            _ => Err(Failure::Malformed(Reason::Host)),
+        },
+        (None, Version::Http11) => Err(Failure::Malformed(Reason::Host)),
     }
 }
 
@@ -155,10 +159,26 @@ fn split_authority(authority: &[u8]) -> Option<(&[u8], Option<u16>)> {
     }
 }
 
-/// Of a registered name (RFC 3986, 3.2.2) but `,`, which some take for two hosts.
 fn is_host_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+;=".contains(&byte)
+    HOST_BYTES[usize::from(byte)]
 }
+
+/// Those of a registered name (RFC 3986, 3.2.2) but `,`, which some take for the end of a host.
+const HOST_BYTES: [bool; 256] = {
+    let punctuation = b"-._~%!$&'()*+;=";
+    let mut bytes = [false; 256];
+    let mut byte = 0;
+    while byte < bytes.len() {
+        bytes[byte] = (byte as u8).is_ascii_alphanumeric();
+        byte += 1;
+    }
+    let mut at = 0;
+    while at < punctuation.len() {
+        bytes[punctuation[at] as usize] = true;
+        at += 1;
+    }
+    bytes
+};
 
 fn split_path(origin_form: &[u8]) -> (&[u8], Option<&[u8]>) {
     let without_fragment = match memchr::memchr(b'#', origin_form) {

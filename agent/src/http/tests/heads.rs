@@ -591,3 +591,103 @@ fn rules_see_the_request_as_it_was_meant() {
         assert!(!view.headers.any(b"b", &mut |_| true));
     }
 }
+
+/// Bytes that matter to parsers, put, doubled or taken out anywhere.
+pub(super) fn mutate(random: &mut fastrand::Rng, bytes: &mut Vec<u8>) {
+    const PIECES: [&[u8]; 14] = [
+        b"\r\n",
+        b"\n",
+        b"\r",
+        b":",
+        b" ",
+        b"\t",
+        b",",
+        b"0",
+        b"\0",
+        b"chunked",
+        b"Content-Length: 1\r\n",
+        b"Transfer-Encoding: chunked\r\n",
+        b"Host: b\r\n",
+        b"\xff",
+    ];
+    let at = random.usize(..=bytes.len());
+    match random.u8(..3) {
+        0 => drop(bytes.splice(
+            at..at,
+            random.choice(PIECES).unwrap_or(b"x").iter().copied(),
+        )),
+        1 => drop(bytes.drain(at..bytes.len().min(at + random.usize(..8)))),
+        _ if at < bytes.len() => bytes[at] = random.u8(..),
+        _ => {}
+    }
+}
+
+#[test]
+fn whatever_is_accepted_leaves_in_one_form() {
+    let seeds: [&[u8]; 4] = [
+        b"GET /a?b HTTP/1.1\r\nHost: h:1\r\nConnection: x, close\r\nX: 1\r\n\r\n",
+        b"POST / HTTP/1.1\r\nhost: H\r\nContent-Length: 012\r\nA:b\r\n\r\n",
+        b"POST http://u/ HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: Chunked\r\nA_B: c\r\n\r\n",
+        b"GET / HTTP/1.0\r\nX-Forwarded-For: a\r\nX-Amzn-Trace-Id: Root=1\r\nExpect: 100-continue\r\n\r\n",
+    ];
+    let mut random = fastrand::Rng::with_seed(2);
+    let mut accepted = 0;
+    for round in 0..200_000 {
+        let mut bytes = seeds[round % seeds.len()].to_vec();
+        for _ in 0..random.usize(1..4) {
+            mutate(&mut random, &mut bytes);
+        }
+        let Ok(once) = forwarded_freely(&bytes) else {
+            continue;
+        };
+        accepted += 1;
+        // Every line is `Name: value CRLF`, there is one Host and one framing, and a second hop reads the same.
+        let text = String::from_utf8_lossy(&once.0);
+        let (first, headers) = text.split_once("\r\n").unwrap();
+        assert!(
+            first.ends_with(" HTTP/1.1") && first.split(' ').count() == 3,
+            "{text:?}"
+        );
+        let lines: Vec<_> = headers
+            .strip_suffix("\r\n\r\n")
+            .unwrap()
+            .split("\r\n")
+            .collect();
+        assert!(
+            lines
+                .iter()
+                .all(|line| line.contains(": ") && !line.contains(['\r', '\n', '\0'])),
+            "{text:?}"
+        );
+        let count = |name: &str| {
+            lines
+                .iter()
+                .filter(|line| line.to_ascii_lowercase().starts_with(name))
+                .count()
+        };
+        assert_eq!(count("host: "), 1, "{text:?}");
+        assert!(
+            count("content-length: ") + count("transfer-encoding: ") <= 1,
+            "{text:?}"
+        );
+        let twice =
+            forwarded_freely(&once.0).unwrap_or_else(|failure| panic!("{failure:?}: {text:?}"));
+        assert_eq!(once.1, twice.1, "{text:?}");
+    }
+    assert!(
+        accepted > 10_000,
+        "{accepted}: most of it must not be refused for one reason"
+    );
+}
+
+/// What a target gets, and how it frames the body.
+fn forwarded_freely(
+    bytes: &[u8],
+) -> Result<(Vec<u8>, super::super::head::Framing), Option<Failure>> {
+    let mut room = [const { std::mem::MaybeUninit::uninit() }; HEADERS_MAX];
+    let head = Head::parse(bytes, &mut room).map_err(Some)?.ok_or(None)?;
+    let request = head.judge(KEEP_INVALID).map_err(Some)?;
+    let mut out = Vec::new();
+    write(&mut out, &head, &request, &surroundings());
+    Ok((out, request.framing))
+}

@@ -5,7 +5,7 @@ use super::super::head::{Framing, HEADERS_MAX};
 use super::super::respond::Persistence;
 use super::super::response::{Coding, Response};
 
-type Judged = (Framing, bool, bool, String);
+type Judged = (Framing, bool, bool, Vec<u8>);
 
 /// Framing, will the target go on, does it go on unchanged, the head for the client.
 fn judged(bytes: &[u8], to_head: bool) -> Result<Judged, Option<Failure>> {
@@ -17,9 +17,8 @@ fn judged(bytes: &[u8], to_head: bool) -> Result<Judged, Option<Failure>> {
     let mut out = Vec::new();
     response.write(&mut out, coding, Persistence::Default);
     let unchanged = response.goes_on_unchanged(coding, Persistence::Default);
-    let out = String::from_utf8(out).unwrap();
     if unchanged {
-        assert_eq!(out.as_bytes(), &bytes[..response.length()]);
+        assert_eq!(out, &bytes[..response.length()]);
     }
     Ok((response.framing, response.keep_alive, unchanged, out))
 }
@@ -155,7 +154,7 @@ fn what_a_client_gets_is_canonical() {
             framing,
             keep_alive,
             unchanged,
-            expected.unwrap_or(bytes).to_owned(),
+            expected.unwrap_or(bytes).into(),
         );
         assert_eq!(judged(bytes.as_bytes(), to_head), Ok(expected), "{bytes}");
     }
@@ -239,4 +238,43 @@ fn an_old_client_gets_no_chunks() {
     let mut out = Vec::new();
     response.write(&mut out, Coding::Unchunk, Persistence::Close);
     assert_eq!(out, b"HTTP/1.1 200 OK\r\nA: b\r\nConnection: close\r\n\r\n");
+}
+
+#[test]
+fn whatever_is_accepted_reads_the_same_behind_us() {
+    let seeds: [&[u8]; 3] = [
+        b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nConnection: x\r\nX: 1\r\n\r\n",
+        b"HTTP/1.1 404 no\r\ntransfer-encoding: chunked\r\nA:b\r\n\r\n",
+        b"HTTP/1.0 204 No Content\r\nContent-Length: 3\r\nKeep-Alive: 1\r\n\r\n",
+    ];
+    let mut random = fastrand::Rng::with_seed(3);
+    let mut accepted = 0;
+    for round in 0..200_000 {
+        let mut bytes = seeds[round % seeds.len()].to_vec();
+        for _ in 0..random.usize(1..4) {
+            super::heads::mutate(&mut random, &mut bytes);
+        }
+        let Ok((framing, _, _, once)) = judged(&bytes, false) else {
+            continue;
+        };
+        accepted += 1;
+        let (again, _, _, twice) = judged(&once, false).unwrap_or_else(|failure| {
+            panic!("{failure:?}: {}", once.escape_ascii());
+        });
+        let expected = if framing == Framing::UntilClose {
+            Framing::Chunked
+        } else {
+            framing
+        };
+        assert_eq!(
+            (again, &twice),
+            (expected, &once),
+            "{}",
+            bytes.escape_ascii()
+        );
+    }
+    assert!(
+        accepted > 10_000,
+        "{accepted}: most of it must not be refused for one reason"
+    );
 }
