@@ -35,15 +35,18 @@ const LINGER_BYTES: usize = 1024 * 1024;
 #[derive(Debug)]
 pub struct Serving {
     worker: Rc<Worker>,
+    /// None = a relay has taken it over, or it is closed.
+    client: Option<Client>,
     phase: Phase,
 }
 
 /// What lasts is small; what does not is boxed.
 #[derive(Debug)]
 enum Phase {
-    Waiting(Client),
-    Exchanging(Client, Box<Exchange>),
-    Lingering(Client, usize),
+    Waiting,
+    Exchanging(Box<Exchange>),
+    /// So many bytes may still come.
+    Lingering(usize),
     Relaying(Box<Relaying>),
     Over,
 }
@@ -60,94 +63,100 @@ struct Relaying {
 
 /// Serves one connection.
 pub fn serve(worker: Rc<Worker>, accepted: Accepted) -> Serving {
-    let phase = Client::new(&worker, accepted).map_or(Phase::Over, Phase::Waiting);
-    Serving { worker, phase }
+    let client = Client::new(&worker, accepted);
+    Serving {
+        worker,
+        client,
+        phase: Phase::Waiting,
+    }
 }
 
 impl Future for Serving {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let Self { worker, phase } = &mut *self;
-        if let Phase::Waiting(client) | Phase::Exchanging(client, _) | Phase::Lingering(client, _) =
-            phase
-        {
+        if let Some(client) = &self.client {
             client.slot.wait(cx);
         }
         for _ in 0..REQUESTS_PER_TURN {
-            ready!(phase.poll(cx, worker));
-            if matches!(phase, Phase::Over) {
+            let next = ready!(self.poll_phase(cx));
+            if matches!(next, Phase::Over) {
                 return Poll::Ready(());
             }
+            self.phase = next;
         }
         cx.waker().wake_by_ref();
         Poll::Pending
     }
 }
 
-impl Phase {
-    /// Ready = it is another phase now.
-    fn poll(&mut self, cx: &mut Context<'_>, worker: &Rc<Worker>) -> Poll<()> {
-        match self {
-            Self::Waiting(client) => {
-                let begun = ready!(client.poll_request(cx, worker));
-                self.advance(|phase| match (phase, begun) {
-                    (Self::Waiting(client), Some(exchange)) => Self::Exchanging(client, exchange),
-                    _ => Self::Over,
-                });
+impl Serving {
+    /// Ready = what comes next.
+    fn poll_phase(&mut self, cx: &mut Context<'_>) -> Poll<Phase> {
+        let Self {
+            worker,
+            client,
+            phase,
+        } = self;
+        let next = match (phase, client) {
+            (Phase::Waiting, Some(client)) => {
+                ready!(client.poll_request(cx, worker)).map_or(Phase::Over, Phase::Exchanging)
             }
-            Self::Exchanging(client, exchange) => {
+            (Phase::Exchanging(exchange), Some(client)) => {
                 let end = ready!(exchange.poll(cx, worker, client));
-                self.advance(|phase| match phase {
-                    Self::Exchanging(client, exchange) => after(worker, client, exchange, end),
-                    _ => Self::Over,
-                });
+                self.after_exchange(end)
             }
-            Self::Lingering(client, left) => {
+            (Phase::Lingering(left), Some(client)) => {
                 ready!(poll_linger(cx, worker, client, left));
-                *self = Self::Over;
+                Phase::Over
             }
-            Self::Relaying(relaying) => {
+            (Phase::Relaying(relaying), _) => {
                 let end = ready!(Pin::new(&mut relaying.relay).poll(cx));
                 relaying.finish(worker, end);
-                *self = Self::Over;
+                Phase::Over
             }
-            Self::Over => {}
-        }
-        Poll::Ready(())
+            (_, None) | (Phase::Over, _) => Phase::Over,
+        };
+        Poll::Ready(next)
     }
 
-    fn advance(&mut self, next: impl FnOnce(Self) -> Self) {
-        *self = next(std::mem::replace(self, Self::Over));
-    }
-}
-
-/// What follows an exchange.
-fn after(worker: &Rc<Worker>, client: Client, mut exchange: Box<Exchange>, end: End) -> Phase {
-    if end == End::Upgrade
-        && let Some(upgraded) = exchange.take_upgraded(&client.flow)
-    {
-        return Phase::Relaying(Box::new(Relaying::new(worker, client, exchange, upgraded)));
-    }
-    exchange.finish(worker, &client.flow);
-    worker.upstreams().recycle(exchange);
-    match end {
-        End::Next => {
-            client.slot.arm(client.idle_seconds);
-            Phase::Waiting(client)
+    fn after_exchange(&mut self, end: End) -> Phase {
+        let Self {
+            worker,
+            client: place,
+            phase,
+        } = self;
+        let (Phase::Exchanging(mut exchange), Some(client)) =
+            (std::mem::replace(phase, Phase::Over), &*place)
+        else {
+            return Phase::Over;
+        };
+        if end == End::Upgrade {
+            let upgraded = exchange.take_upgraded(&client.flow).zip(place.take());
+            return upgraded.map_or(Phase::Over, |(upgraded, client)| {
+                Phase::Relaying(Box::new(Relaying::new(worker, client, exchange, upgraded)))
+            });
         }
-        End::Linger => {
-            client.slot.arm(LINGER_SECONDS);
-            // Fails if the client is gone already, which the next read finds out.
-            let _ = rustix::net::shutdown(&client.stream, Shutdown::Write);
-            Phase::Lingering(client, LINGER_BYTES)
+        exchange.finish(worker, &client.flow);
+        worker.upstreams().recycle(exchange);
+        match end {
+            End::Next => {
+                client.slot.arm(client.idle_seconds);
+                Phase::Waiting
+            }
+            End::Linger => {
+                client.slot.arm(LINGER_SECONDS);
+                // Fails if the client is gone already, which the next read finds out.
+                let _ = rustix::net::shutdown(&client.stream, Shutdown::Write);
+                Phase::Lingering(LINGER_BYTES)
+            }
+            End::Cut { reset: true } => {
+                // Fails only if the client is gone already.
+                let _ = client.stream.set_zero_linger();
+                Phase::Over
+            }
+            End::Close | End::Cut { reset: false } | End::Upgrade => Phase::Over,
         }
-        End::Cut { reset: true } => {
-            // Fails only if the client is gone already.
-            let _ = client.stream.set_zero_linger();
-            Phase::Over
-        }
-        End::Close | End::Cut { reset: false } | End::Upgrade => Phase::Over,
     }
 }
 

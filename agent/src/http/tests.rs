@@ -7,6 +7,7 @@ mod heads;
 mod responses;
 mod targets;
 mod timeouts;
+mod torture;
 
 use std::cell::Cell;
 use std::future::Future;
