@@ -1,10 +1,32 @@
-//! HTTP (placeholder until helper http's file is here).
+//! HTTP/1.1, both sides: the engine.
+//!
+//! Follow a request: [`connection`] (one task per client) -> `client` (waits for a head) -> [`request`] (parsed, judged)
+//! -> `exchange` (rule, target, connection, both directions) -> `record` (counted and logged once). [`forward`] writes
+//! the head for the target, [`response`] judges what comes back, [`respond`] is failure -> response. [`pool`] keeps idle
+//! connections to targets.
+//!
+//! [`request`], [`target`], [`forward`], [`response`], [`head`], [`chunked`], [`trace`], [`redirect`], [`failure`] and
+//! [`respond`] are pure. Invariant: what could be framed in two ways goes neither to a target nor to a client.
 
+pub mod body;
+pub mod buffer;
+pub mod chunked;
+mod client;
+pub mod connection;
+mod exchange;
+pub mod failure;
+pub mod forward;
+pub mod head;
 pub mod pool;
+mod record;
+pub mod redirect;
+pub mod request;
+pub mod respond;
+pub mod response;
+pub mod target;
+pub mod trace;
 
-use std::rc::Rc;
+pub use connection::serve;
 
-use crate::edge::{Accepted, Worker};
-
-/// Serves one connection.
-pub async fn serve(_worker: Rc<Worker>, _accepted: Accepted) {}
+#[cfg(test)]
+mod tests;

@@ -1,7 +1,7 @@
 //! The worker's wall clock, read once per tick instead of once per response.
 
 use std::cell::Cell;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use jiff::Timestamp;
 
@@ -15,6 +15,18 @@ pub struct Wall {
     pub date: [u8; DATE_BYTES],
     /// Seconds since 1970.
     pub unix_seconds: i64,
+}
+
+/// The time of day now, and at an instant before, both in microseconds since 1970. Reads the real clocks.
+///
+/// What is logged is measured by the clock that never jumps, and placed in the day by the time of its end.
+pub fn now_and_then_us(then: Instant) -> (i64, i64) {
+    let since_1970 = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    let now = i64::try_from(since_1970.as_micros()).unwrap_or(i64::MAX);
+    let age = i64::try_from(then.elapsed().as_micros()).unwrap_or(i64::MAX);
+    (now, now.saturating_sub(age))
 }
 
 /// Cached clocks of one worker.

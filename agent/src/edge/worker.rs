@@ -6,6 +6,7 @@
 use std::cell::{Cell, RefCell, RefMut};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::Notify;
 
@@ -133,7 +134,7 @@ impl Worker {
     }
 
     /// Puts another table in force and wakes the connections whose listener it does not have.
-    pub(super) fn swap(&self, table: Arc<Table>) {
+    pub(crate) fn swap(&self, table: Arc<Table>) {
         self.in_force.replace(Rc::new(InForce {
             table: Arc::clone(&table),
         }));
@@ -147,7 +148,7 @@ impl Worker {
     }
 
     /// Begins to drain.
-    pub(super) fn drain(&self) {
+    pub(crate) fn drain(&self) {
         self.draining.set(true);
         self.slots.wake_all();
     }
@@ -172,9 +173,15 @@ impl Worker {
         }
     }
 
-    /// Twice a second: clocks and deadlines.
+    /// Twice a second: clocks, deadlines, idle connections to targets.
     pub(crate) fn tick(&self) {
         self.clock.refresh();
-        self.slots.sweep(self.clock.elapsed());
+        self.tick_at(self.clock.elapsed());
+    }
+
+    /// A tick at a given time since the start; tests drive time with it.
+    pub(crate) fn tick_at(&self, elapsed: Duration) {
+        self.slots.sweep(elapsed);
+        self.upstreams.sweep(self.slots.seconds());
     }
 }

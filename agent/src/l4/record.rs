@@ -5,6 +5,8 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
 
+use crate::access_log;
+use crate::edge::clock::now_and_then_us;
 use crate::edge::{Open, Worker};
 use crate::live::{self, InFlight};
 
@@ -70,7 +72,37 @@ impl Connection {
         if let Some(who) = reset_by(end.map(|end| end.cause)) {
             self.listener.counters.of(self.worker.index).resets[who].add(1);
         }
-        if self.worker.access_log().enabled() {}
+        if self.worker.access_log().enabled() {
+            self.worker.access_log().connection(&self.line(end));
+        }
+    }
+
+    fn line(&self, end: Option<End>) -> access_log::Connection<'_> {
+        let (finished_at_us, received_at_us) = now_and_then_us(self.accepted_at);
+        access_log::Connection {
+            listener: &self.listener.name,
+            client: self.peer,
+            local: self.local,
+            received_at_us,
+            finished_at_us,
+            target_group: self.group.as_ref().map(|group| &*group.name),
+            target: self.target().map(|target| target.address),
+            received_bytes: end.map_or(0, |end| end.received_bytes),
+            sent_bytes: end.map_or(0, |end| end.sent_bytes),
+            end: words_for(end.map(|end| end.cause)),
+        }
+    }
+}
+
+/// An end in the words of the log; None = no target answered.
+fn words_for(cause: Option<Cause>) -> &'static str {
+    match cause {
+        Some(Cause::Done) => "done",
+        Some(Cause::IdleTimeout) => "idle-timeout",
+        Some(Cause::ClientReset) => "client-reset",
+        Some(Cause::TargetReset) => "target-reset",
+        Some(Cause::Cut) => "cut",
+        None => "no-target",
     }
 }
 

@@ -1,0 +1,201 @@
+//! The exchange's connection to a target: from the pool, opened, tried again elsewhere, given back.
+
+use std::sync::Arc;
+
+use tokio::net::TcpStream;
+
+use crate::balance;
+use crate::edge::Worker;
+use crate::l4::dial;
+use crate::live::{self, InFlight};
+use crate::table::Group;
+
+use super::super::client::Client;
+use super::super::failure::{Attempt, Failure, Retry, retry};
+use super::{End, Exchange};
+
+/// Longest time for a connection to a target to open.
+const CONNECT_TIMEOUT_SECONDS: u32 = 10;
+
+/// Draws for a target that has not refused yet.
+const DRAWS_PER_ATTEMPT: usize = 8;
+
+/// A connection to a target.
+#[derive(Debug)]
+pub(super) struct Upstream {
+    pub(super) stream: TcpStream,
+    pub(super) in_flight: InFlight,
+    /// From the pool.
+    pub(super) reused: bool,
+    pub(super) is_open: bool,
+}
+
+impl Exchange {
+    /// Tries again, or answers, or ends. None = go on.
+    pub(super) fn observe_failure(
+        &mut self,
+        worker: &Worker,
+        client: &Client,
+        mut failure: Failure,
+    ) -> Option<End> {
+        loop {
+            self.count_error(worker, failure);
+            let verdict = retry(failure, self.attempt());
+            let tried = match self.upstream.take() {
+                Some(upstream) => Some(Arc::clone(upstream.in_flight.target())),
+                None => self.refused_by.take(),
+            };
+            let next = match (verdict, tried) {
+                (Retry::SameTarget, tried) => tried,
+                (Retry::OtherTarget, Some(tried)) => self.pick_other(worker, tried.id),
+                _ => None,
+            };
+            let Some(target) = next else {
+                return self.give_up(worker, client, failure);
+            };
+            let connected = match verdict {
+                // Others in the pool are as old as the one that died.
+                Retry::SameTarget => self.dial(client, target),
+                Retry::OtherTarget | Retry::No => self.connect(worker, client, target),
+            };
+            match connected {
+                Ok(()) => return None,
+                Err(again) => failure = again,
+            }
+        }
+    }
+
+    fn attempt(&self) -> Attempt {
+        Attempt {
+            connections: self.connections,
+            reused: self
+                .upstream
+                .as_ref()
+                .is_some_and(|upstream| upstream.reused),
+            sent: self.upload.sent_bytes > 0,
+            received: self.download.received,
+            repeatable: self.upload.is_repeatable(),
+            idempotent: self.traits.idempotent,
+        }
+    }
+
+    fn count_error(&self, worker: &Worker, failure: Failure) {
+        let is_error = matches!(
+            failure,
+            Failure::Refused
+                | Failure::ConnectTimeout
+                | Failure::SpokeFirst
+                | Failure::TargetClosed
+        );
+        if let (true, Some(group)) = (is_error, self.group()) {
+            group
+                .live
+                .counters
+                .of(worker.index)
+                .connection_errors
+                .add(1);
+        }
+    }
+
+    /// A target other than one that refused. None = there is no other.
+    fn pick_other(
+        &mut self,
+        worker: &Worker,
+        refused: live::TargetId,
+    ) -> Option<Arc<live::Target>> {
+        let group = self.group()?;
+        let draws =
+            (0..DRAWS_PER_ATTEMPT).map_while(|_| balance::pick(group, worker.random()).ok());
+        let mut others = draws
+            .map(|picked| picked.target)
+            .filter(|target| target.id != refused);
+        others.next()
+    }
+
+    /// Takes a connection from the pool, or opens one.
+    pub(super) fn connect(
+        &mut self,
+        worker: &Worker,
+        client: &Client,
+        target: Arc<live::Target>,
+    ) -> Result<(), Failure> {
+        match worker.upstreams().take(&target) {
+            Some(stream) => {
+                self.use_upstream(Upstream {
+                    stream,
+                    in_flight: InFlight::new(target),
+                    reused: true,
+                    is_open: true,
+                });
+                Ok(())
+            }
+            None => self.dial(client, target),
+        }
+    }
+
+    fn dial(&mut self, client: &Client, target: Arc<live::Target>) -> Result<(), Failure> {
+        match dial::begin(target.address) {
+            Ok(stream) => {
+                client.slot.arm(CONNECT_TIMEOUT_SECONDS);
+                let in_flight = InFlight::new(target);
+                self.use_upstream(Upstream {
+                    stream,
+                    in_flight,
+                    reused: false,
+                    is_open: false,
+                });
+                Ok(())
+            }
+            // Loopback refuses at once.
+            Err(error) => {
+                self.record.target = Some(target.address);
+                self.refused_by = Some(target);
+                self.connections += 1;
+                Err(failure_to_dial(&error))
+            }
+        }
+    }
+
+    fn use_upstream(&mut self, upstream: Upstream) {
+        self.record.target = Some(upstream.in_flight.target().address);
+        self.record.times.sent = None;
+        self.upload.rewind();
+        self.connections += 1;
+        self.upstream = Some(upstream);
+    }
+
+    /// The response has ended: the connection goes to the pool, or is closed.
+    pub(super) fn release(&mut self, worker: &Worker) {
+        let Some(Upstream {
+            stream, in_flight, ..
+        }) = self.upstream.take()
+        else {
+            return;
+        };
+        let whole = self.upload.is_done() && !self.upload.broken && !self.download.surplus;
+        if whole && self.download.keeps_target && !self.traits.ambiguous {
+            worker.upstreams().give_back(
+                in_flight.target(),
+                stream,
+                worker.seconds(),
+                self.idle_seconds,
+            );
+        }
+    }
+
+    fn group(&self) -> Option<&Group> {
+        let in_force = self.in_force.as_ref()?;
+        Some(in_force.table.group(self.group?)?)
+    }
+}
+
+/// What the system says at once.
+fn failure_to_dial(error: &std::io::Error) -> Failure {
+    use rustix::io::Errno;
+    match error.raw_os_error().map(Errno::from_raw_os_error) {
+        Some(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM | Errno::ADDRNOTAVAIL) => {
+            Failure::NoSocket
+        }
+        _ => Failure::Refused,
+    }
+}
