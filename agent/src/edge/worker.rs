@@ -172,9 +172,10 @@ impl Worker {
         }
     }
 
-    /// Twice a second: clocks and deadlines.
+    /// Twice a second: clocks, deadlines, lines of the access log.
     pub(crate) fn tick(&self) {
         self.clock.refresh();
         self.slots.sweep(self.clock.elapsed());
+        self.access_log.flush_old();
     }
 }
