@@ -218,6 +218,21 @@ impl Registry {
         Self { workers }
     }
 
+    /// Entries of all listeners, for metrics.
+    pub fn listeners(&self) -> Vec<Arc<Listener>> {
+        Vec::new()
+    }
+
+    /// Entries of all target groups, for metrics.
+    pub fn groups(&self) -> Vec<Arc<Group>> {
+        Vec::new()
+    }
+
+    /// Entries of all targets, for metrics.
+    pub fn targets(&self) -> Vec<Arc<Target>> {
+        Vec::new()
+    }
+
     /// Shards that counters have.
     pub fn workers(&self) -> usize {
         self.workers
