@@ -6,6 +6,8 @@
 
 mod page;
 
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -21,22 +23,28 @@ const CLASSES: [&str; STATUS_CLASSES] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
 /// Who reset, as [`ListenerCounters::resets`] has them.
 const RESETTERS: [&str; 3] = ["client", "target", "agent"];
 
-/// What there is to say about the agent as a whole.
+/// What is known of the agent as a whole, as of now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct AgentFacts {
-    /// Revision in force; 0 = none.
-    pub revision: u64,
-    /// The discovery stream is open.
+    /// What is forwarded by; `None` = no snapshot is in force yet.
+    pub revision: Option<u64>,
+    /// Resources in force.
+    pub resources: usize,
+    /// The stream to the control plane is open.
     pub connected: bool,
-    /// Snapshots put in force.
-    pub acks: u64,
-    /// Snapshots refused.
-    pub nacks: u64,
-    /// The last snapshot could not be kept on disk.
-    pub disk_failed: bool,
-    /// Descriptors open now.
-    pub open_files: u64,
-    /// Lines of the access log that were dropped.
+    /// Streams that were opened so far.
+    pub streams: u64,
+    /// Snapshots put in force so far, the kept one included.
+    pub applied: u64,
+    /// Snapshots refused so far, the kept one included.
+    pub refused: u64,
+    /// The last write of the snapshot to disk failed: what is kept is older than what is in force.
+    pub keep_failed: bool,
+    /// The agent ends: nothing new is accepted.
+    pub draining: bool,
+    /// Descriptors open now; `None` = the system does not say.
+    pub open_files: Option<u64>,
+    /// Lines of the access log that were dropped so far.
     pub access_log_dropped: u64,
 }
 
@@ -51,31 +59,67 @@ pub fn render(registry: &Registry, agent: &AgentFacts) -> String {
 }
 
 fn agent_facts(page: &mut Page, agent: &AgentFacts) {
-    page.family("revision", "Revision in force; 0 = none", Form::Gauge);
-    page.series(&[], agent.revision);
-    page.family(
-        "connected",
-        "The stream to the control plane is open",
-        Form::Gauge,
-    );
-    page.series(&[], agent.connected.into());
-    page.family("snapshots_total", "Snapshots by answer", Form::Counter);
-    page.series(&[("answer", "ack")], agent.acks);
-    page.series(&[("answer", "nack")], agent.nacks);
-    page.family(
-        "snapshot_disk_failed",
-        "The last snapshot could not be kept on disk",
-        Form::Gauge,
-    );
-    page.series(&[], agent.disk_failed.into());
-    page.family("open_files", "Descriptors open now", Form::Gauge);
-    page.series(&[], agent.open_files);
-    page.family(
-        "access_log_dropped_lines_total",
-        "Lines of the access log that were dropped as they could not be written in time",
-        Form::Counter,
-    );
-    page.series(&[], agent.access_log_dropped);
+    let gauges = [
+        (
+            "revision",
+            "Revision in force; 0 = none",
+            agent.revision.unwrap_or(0),
+        ),
+        (
+            "ready",
+            "A snapshot is in force",
+            agent.revision.is_some().into(),
+        ),
+        ("resources", "Resources in force", agent.resources as u64),
+        (
+            "connected",
+            "The stream to the control plane is open",
+            agent.connected.into(),
+        ),
+        (
+            "snapshot_keep_failed",
+            "The snapshot in force could not be kept on disk",
+            agent.keep_failed.into(),
+        ),
+        (
+            "draining",
+            "The agent ends: nothing new is accepted",
+            agent.draining.into(),
+        ),
+        (
+            "open_files",
+            "Descriptors open now; 0 = the system does not say",
+            agent.open_files.unwrap_or(0),
+        ),
+    ];
+    let counters = [
+        (
+            "streams_total",
+            "Streams to the control plane that were opened",
+            agent.streams,
+        ),
+        (
+            "snapshots_applied_total",
+            "Snapshots put in force",
+            agent.applied,
+        ),
+        (
+            "snapshots_refused_total",
+            "Snapshots refused",
+            agent.refused,
+        ),
+        (
+            "access_log_dropped_lines_total",
+            "Lines of the access log that were dropped as they could not be written in time",
+            agent.access_log_dropped,
+        ),
+    ];
+    for (form, families) in [(Form::Gauge, &gauges[..]), (Form::Counter, &counters)] {
+        for (name, help, value) in families {
+            page.family(name, help, form);
+            page.series(&[], *value);
+        }
+    }
 }
 
 type OfListener = fn(&ListenerCounters) -> &Counter;
@@ -257,27 +301,40 @@ fn response_seconds(page: &mut Page, group: &Group) {
     page.part("_count", &[label], count);
 }
 
+/// What is shown of one address of one group: of a target that drains and its successor together.
+#[derive(Default)]
+struct Shown {
+    healthy: bool,
+    in_flight: u64,
+}
+
 fn targets(page: &mut Page, targets: &[Arc<Target>]) {
-    let addresses: Vec<_> = targets
-        .iter()
-        .map(|target| target.address.to_string())
-        .collect();
-    let mut family = |name, help, value: fn(&Target) -> u64| {
+    let mut shown: BTreeMap<(&str, SocketAddr), Shown> = BTreeMap::new();
+    for target in targets {
+        let one = shown.entry((&target.group, target.address)).or_default();
+        let registered = !target.deregistered.load(Ordering::Relaxed);
+        one.healthy |= registered && target.healthy.load(Ordering::Relaxed);
+        one.in_flight += u64::from(target.in_flight.load(Ordering::Relaxed));
+    }
+    let mut family = |name, help, value: fn(&Shown) -> u64| {
         page.family(name, help, Form::Gauge);
-        for (target, address) in targets.iter().zip(&addresses) {
-            let labels = [("target_group", &*target.group), ("target", address)];
-            page.series(&labels, value(target));
+        for ((group, address), one) in &shown {
+            let address = address.to_string();
+            page.series(
+                &[("target_group", *group), ("target", &address)],
+                value(one),
+            );
         }
     };
     family(
         "target_healthy",
         "The target passes its health checks",
-        |target| target.healthy.load(Ordering::Relaxed).into(),
+        |one| one.healthy.into(),
     );
     family(
         "target_in_flight",
-        "Requests or connections under way to the target",
-        |target| target.in_flight.load(Ordering::Relaxed).into(),
+        "Requests or connections under way to the target, since before it was deregistered too",
+        |one| one.in_flight,
     );
 }
 

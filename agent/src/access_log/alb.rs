@@ -165,8 +165,11 @@ fn word(out: &mut Vec<u8>, word: &str) {
 
 /// A space, and anything in quotes.
 fn quoted_or_none(out: &mut Vec<u8>, text: &[u8]) {
+    if text.is_empty() {
+        return out.extend_from_slice(b" \"-\"");
+    }
     out.extend_from_slice(b" \"");
-    quoted(out, shorten(or_none(text), FIELD_BYTES));
+    quoted(out, shorten(text, FIELD_BYTES));
     out.push(b'"');
 }
 

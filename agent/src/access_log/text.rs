@@ -43,13 +43,10 @@ impl Stamp {
     pub(super) fn microseconds(&mut self, out: &mut Vec<u8>, at_us: i64) {
         self.seconds(out, at_us);
         out.push(b'.');
-        let mut rest = at_us.rem_euclid(MICROSECONDS) as u32;
-        let mut digits = [0; 6];
-        for pair in digits.as_chunks_mut::<2>().0.iter_mut().rev() {
-            *pair = PAIRS[(rest % 100) as usize];
-            rest /= 100;
-        }
-        out.extend_from_slice(&digits);
+        let rest = at_us.rem_euclid(MICROSECONDS) as usize;
+        out.extend_from_slice(&PAIRS[rest / 10_000]);
+        out.extend_from_slice(&PAIRS[rest / 100 % 100]);
+        out.extend_from_slice(&PAIRS[rest % 100]);
         out.push(b'Z');
     }
 
@@ -69,19 +66,24 @@ impl Stamp {
 
 /// A number in decimal.
 pub(super) fn number(out: &mut Vec<u8>, number: u64) {
-    let mut digits = [0; 20];
-    let mut start = digits.len();
-    let mut rest = number;
-    while rest >= 10 {
-        start -= 2;
-        digits[start..start + 2].copy_from_slice(&PAIRS[(rest % 100) as usize]);
-        rest /= 100;
+    let pair = |value: u64| PAIRS[(value % 100) as usize];
+    match number {
+        0..10 => out.push(b'0' + number as u8),
+        10..100 => out.extend_from_slice(&pair(number)),
+        100..1000 => {
+            let [tens, ones] = pair(number);
+            out.extend_from_slice(&[b'0' + (number / 100) as u8, tens, ones]);
+        }
+        1000..10_000 => {
+            let ([a, b], [c, d]) = (pair(number / 100), pair(number));
+            out.extend_from_slice(&[a, b, c, d]);
+        }
+        _ => {
+            self::number(out, number / 10_000);
+            let ([a, b], [c, d]) = (pair(number / 100), pair(number));
+            out.extend_from_slice(&[a, b, c, d]);
+        }
     }
-    if rest > 0 || start == digits.len() {
-        start -= 1;
-        digits[start] = b'0' + rest as u8;
-    }
-    out.extend_from_slice(&digits[start..]);
 }
 
 /// Seconds with three digits, as `0.004`; -1 if there are none.
@@ -101,8 +103,7 @@ pub(super) fn seconds(out: &mut Vec<u8>, us: Option<u64>) {
 pub(super) fn address(out: &mut Vec<u8>, address: SocketAddr) {
     match address {
         SocketAddr::V4(v4) => {
-            ipv4(out, *v4.ip());
-            out.push(b':');
+            ipv4(out, *v4.ip(), b':');
             number(out, v4.port().into());
         }
         // Writing to a vector cannot fail.
@@ -113,18 +114,29 @@ pub(super) fn address(out: &mut Vec<u8>, address: SocketAddr) {
 /// `10.0.0.1`, `fd00::1`.
 pub(super) fn ip(out: &mut Vec<u8>, ip: IpAddr) {
     match ip {
-        IpAddr::V4(v4) => ipv4(out, v4),
+        IpAddr::V4(v4) => {
+            ipv4(out, v4, b' ');
+            out.pop();
+        }
         IpAddr::V6(v6) => drop(write!(out, "{v6}")),
     }
 }
 
-fn ipv4(out: &mut Vec<u8>, ip: Ipv4Addr) {
-    for (place, octet) in ip.octets().into_iter().enumerate() {
-        if place > 0 {
-            out.push(b'.');
+/// With `end` after it. Appended at once: a vector's length is kept in memory, and every step waits for the one before.
+fn ipv4(out: &mut Vec<u8>, ip: Ipv4Addr, end: u8) {
+    let mut text = [0; 16];
+    let mut at = 0;
+    for octet in ip.octets() {
+        let [tens, ones] = PAIRS[usize::from(octet % 100)];
+        let digits = [b'0' + octet / 100, tens, ones, b'.'];
+        let skip = usize::from(octet < 100) + usize::from(octet < 10);
+        for digit in &digits[skip..] {
+            text[at] = *digit;
+            at += 1;
         }
-        number(out, octet.into());
     }
+    text[at - 1] = end;
+    out.extend_from_slice(&text[..at]);
 }
 
 /// What of `text` is written.

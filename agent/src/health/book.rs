@@ -5,10 +5,10 @@
 //!
 //! One entry and one place in a queue a target, instead of a task and a timer each: 10,000 targets take about 2 MB,
 //! and one timer. Invariants: no target is probed twice at a time; an entry's target is in the group that the table
-//! in force says; of each target at most one piece of news waits, its last.
+//! in force says; of each name at most one piece of news waits, its last.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap, HashSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -36,6 +36,8 @@ pub(super) struct Book {
     /// Listener ports of groups below HTTP, for `Host`.
     ports: HashMap<GroupId, u16>,
     probed: HashMap<TargetId, Probed>,
+    /// The names of these.
+    registered: HashSet<Name>,
     draining: HashMap<TargetId, Draining>,
     /// When the first of them ends, or earlier.
     drain_ends: Option<Instant>,
@@ -43,10 +45,13 @@ pub(super) struct Book {
     queue: BinaryHeap<Reverse<(Instant, TargetId)>>,
     /// Groups whose schedule is older than a verdict.
     stale: BTreeSet<GroupId>,
-    news: BTreeMap<TargetId, v1::TargetVerdict>,
+    news: BTreeMap<Name, v1::TargetVerdict>,
     registrations: u64,
     random: fastrand::Rng,
 }
+
+/// What a target is called in reports: one that drains and its successor, registered at the same address, share it.
+pub(super) type Name = (Arc<str>, SocketAddr);
 
 /// A probe to be made.
 #[derive(Debug, PartialEq, Eq)]
@@ -89,6 +94,7 @@ impl Book {
             table: Arc::default(),
             ports: HashMap::new(),
             probed: HashMap::new(),
+            registered: HashSet::new(),
             draining: HashMap::new(),
             drain_ends: None,
             queue: BinaryHeap::new(),
@@ -156,7 +162,8 @@ impl Book {
             fresh: true,
         };
         self.queue.push(Reverse((entry.due, target.id)));
-        self.news.insert(target.id, entry.report(now));
+        self.news.insert(name(target), entry.report(now));
+        self.registered.insert(name(target));
         self.probed.insert(target.id, entry);
     }
 
@@ -165,6 +172,7 @@ impl Book {
             return;
         };
         entry.target.deregistered.store(true, Ordering::Relaxed);
+        self.registered.remove(&name(&entry.target));
         let draining = Draining {
             target: entry.target,
             since: now,
@@ -172,7 +180,8 @@ impl Book {
         };
         let until = draining.drain.until();
         self.drain_ends = Some(self.drain_ends.map_or(until, |first| first.min(until)));
-        self.news.insert(id, draining.report(now));
+        self.news
+            .insert(name(&draining.target), draining.report(now));
         self.draining.insert(id, draining);
     }
 
@@ -269,7 +278,7 @@ impl Book {
         if entry.target.healthy.swap(healthy, Ordering::Relaxed) != healthy {
             self.stale.insert(entry.group);
         }
-        self.news.insert(job.target, entry.report(now));
+        self.news.insert(name(&entry.target), entry.report(now));
         tracing::info!(
             targetGroup = %entry.target.group, target = %entry.target.address, verdict = ?entry.verdict,
             "a target's health has changed"
@@ -292,8 +301,13 @@ impl Book {
             end.is_some()
         });
         let over: Vec<_> = over.collect();
-        for (id, draining) in over {
-            self.news.insert(id, report::gone(&draining.target));
+        for (_, draining) in over {
+            let name = name(&draining.target);
+            // Of a successor, what was said last holds.
+            let drains = |entry: &Draining| self::name(&entry.target) == name;
+            if !self.registered.contains(&name) && !self.draining.values().any(drains) {
+                self.news.insert(name, report::gone(&draining.target));
+            }
         }
         let ends = self.draining.values().map(|entry| entry.drain.until());
         self.drain_ends = ends.min();
@@ -324,13 +338,15 @@ impl Book {
     }
 
     /// What is to be told and was not taken yet.
-    pub(super) fn news(&mut self) -> &mut BTreeMap<TargetId, v1::TargetVerdict> {
+    pub(super) fn news(&mut self) -> &mut BTreeMap<Name, v1::TargetVerdict> {
         &mut self.news
     }
 
     /// Every verdict now, draining targets included.
     pub(super) fn all(&self, now: Instant) -> Vec<v1::TargetVerdict> {
-        let draining = self.draining.values().map(|entry| entry.report(now));
+        let draining = self.draining.values();
+        let draining = draining.filter(|entry| !self.registered.contains(&name(&entry.target)));
+        let draining = draining.map(|entry| entry.report(now));
         let probed = self.probed.values().map(|entry| entry.report(now));
         probed.chain(draining).collect()
     }
@@ -347,6 +363,10 @@ impl Draining {
     fn report(&self, now: Instant) -> v1::TargetVerdict {
         report::draining(&self.target, now.saturating_duration_since(self.since))
     }
+}
+
+fn name(target: &live::Target) -> Name {
+    (Arc::clone(&target.group), target.address)
 }
 
 fn ids(group: &Group) -> impl Iterator<Item = TargetId> {

@@ -116,24 +116,23 @@ async fn a_slow_listener_misses_nothing_that_still_holds() {
     let edge = edge();
     let (mut health, mut news) = Health::start(Arc::clone(&edge));
     // Many more than reports that may wait, all refusing.
-    let refusing = TcpListener::bind("127.0.0.1:0")
-        .await
-        .unwrap()
-        .local_addr()
-        .unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    drop(listener);
     let targets: Vec<_> = (0..2 * REPORTS as u32)
-        .map(|id| target(id, refusing))
+        .map(|id| {
+            let [_, _, high, low] = id.to_be_bytes();
+            target(id, ([127, 1, high, low], port).into())
+        })
         .collect();
     let mut group = group(0, &targets);
     group.health_check.interval = Duration::from_millis(100);
     health.follow(&Arc::default(), &table(vec![group]));
+    let is_unhealthy = |verdict: &v1::TargetVerdict| verdict.state() == State::Unhealthy;
     let all_unhealthy = async {
-        while !health
-            .all()
-            .iter()
-            .all(|verdict| verdict.state() == State::Unhealthy)
-        {
-            tokio::task::yield_now().await;
+        let mut looks = tokio::time::interval(Duration::from_millis(20));
+        while !health.all().iter().all(is_unhealthy) {
+            looks.tick().await;
         }
     };
     timeout(DEADLINE, all_unhealthy).await.unwrap();

@@ -104,11 +104,11 @@ fn all_that_is_counted_is_shown_summed_over_the_workers() {
         counters.response_time_sum_us.add(1_500_001);
     }
     let agent = AgentFacts {
-        revision: 12,
+        revision: Some(12),
         connected: true,
-        acks: 3,
-        nacks: 1,
-        open_files: 40,
+        applied: 3,
+        refused: 1,
+        open_files: Some(40),
         access_log_dropped: 2,
         ..AgentFacts::default()
     };
@@ -125,8 +125,9 @@ fn all_that_is_counted_is_shown_summed_over_the_workers() {
     let cases = [
         ("revision".to_owned(), 12.0),
         ("connected".to_owned(), 1.0),
-        ("snapshot_disk_failed".to_owned(), 0.0),
-        ("snapshots_total{answer=\"nack\"}".to_owned(), 1.0),
+        ("snapshot_keep_failed".to_owned(), 0.0),
+        ("open_files".to_owned(), 40.0),
+        ("snapshots_refused_total".to_owned(), 1.0),
         ("access_log_dropped_lines_total".to_owned(), 2.0),
         (format!("listener_requests_total{{{shop}}}"), 10.0),
         (format!("listener_active_connections{{{shop}}}"), 4.0),
@@ -199,4 +200,21 @@ fn the_series_depend_on_the_configuration_only() {
 fn an_agent_without_a_table_has_a_page_too() {
     let text = render(&Registry::new(WORKERS), &AgentFacts::default());
     assert_eq!(read(&text)["inlet_agent_revision"], 0.0);
+}
+
+#[test]
+fn a_draining_target_and_its_successor_are_one_series() {
+    let (old, new) = (
+        target("catalog", "10.0.0.1:80"),
+        target("catalog", "10.0.0.1:80"),
+    );
+    old.deregistered.store(true, Ordering::Relaxed);
+    new.healthy.store(false, Ordering::Relaxed);
+    let series = read(&page(&AgentFacts::default(), &[], &[], &[old, new]));
+    let labels = "{target_group=\"catalog\",target=\"10.0.0.1:80\"}";
+    assert_eq!(series[&format!("inlet_agent_target_healthy{labels}")], 0.0);
+    assert_eq!(
+        series[&format!("inlet_agent_target_in_flight{labels}")],
+        6.0
+    );
 }

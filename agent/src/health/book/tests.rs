@@ -260,6 +260,40 @@ fn a_target_registered_again_comes_back_as_a_new_one() {
 }
 
 #[test]
+fn of_a_draining_target_and_its_successor_only_the_successor_is_told() {
+    // Compiling makes a new entry for an address whose old one still drains.
+    let (old, new) = (target(0, address(1000)), target(1, address(1000)));
+    let mut rig = Rig::new(vec![group(0, std::slice::from_ref(&old))]);
+    rig.pass(SECOND, Outcome::Passed);
+    rig.follow(vec![group(0, &[])]);
+    assert_eq!(rig.news(), [State::Draining]);
+    rig.follow(vec![group(0, std::slice::from_ref(&new))]);
+    assert_eq!(rig.news(), [State::Initial]);
+    rig.pass(SECOND, Outcome::Passed);
+    assert_eq!(rig.news(), [State::Healthy]);
+    assert_eq!(rig.states(), [State::Healthy]);
+    assert!(rig.book.expire(rig.now + 300 * SECOND));
+    assert!(old.cut.load(Ordering::Relaxed) && !new.cut.load(Ordering::Relaxed));
+    assert!(rig.news().is_empty());
+
+    // In one change too: the last word is the successor's.
+    let third = target(2, address(1000));
+    rig.follow(vec![group(0, std::slice::from_ref(&third))]);
+    assert!(new.deregistered.load(Ordering::Relaxed));
+    assert_eq!(rig.news(), [State::Initial]);
+    // Both drain: the name is gone with the last.
+    rig.now += SECOND;
+    rig.follow(vec![group(0, &[])]);
+    rig.news();
+    rig.now += 299 * SECOND;
+    assert!(rig.book.expire(rig.now));
+    assert!(rig.news().is_empty());
+    rig.now += SECOND;
+    assert!(rig.book.expire(rig.now));
+    assert_eq!(rig.news(), [State::Unused]);
+}
+
+#[test]
 fn only_groups_whose_verdicts_changed_get_a_new_schedule() {
     let all = targets(2);
     let mut rig = Rig::new(vec![group(0, &all[..1]), group(1, &all[1..])]);
