@@ -3,7 +3,7 @@
 //! Decides everything and does nothing slow: the shell ([`super::scheduler`]) probes what [`Book::begin`] gives it,
 //! says how that went to [`Book::finish`], and passes on [`Book::news`]. Time arrives as `now`, chance is seeded.
 //!
-//! One entry and one place in a queue a target, instead of a task and a timer each: 10,000 targets take about 2 MB,
+//! One entry and one place in a queue a target, instead of a task and a timer each: 10,000 targets take about 3 MB,
 //! and one timer. Invariants: no target is probed twice at a time; an entry's target is in the group that the table
 //! in force says; of each name at most one piece of news waits, its last.
 
