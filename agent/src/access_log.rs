@@ -4,7 +4,31 @@
 //! When the disk cannot keep up, lines are dropped and counted, never waited for.
 //! Source: application load balancer, 13.1.
 
+mod alb;
+mod json;
+mod queue;
+mod sink;
+mod text;
+
+use std::cell::RefCell;
+use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+use tokio::time::timeout;
+
+use crate::config::{AccessLog, AccessLogFormat};
+
+use queue::{CHUNK_BYTES, Queue};
+use sink::Sink;
+use text::Stamp;
+
+/// Longest time that is left to the disk when the agent ends.
+const END_WITHIN: Duration = Duration::from_secs(5);
 
 /// A finished request, lent for the time of the call.
 #[derive(Debug)]
@@ -90,19 +114,187 @@ pub struct Connection<'a> {
     pub end: &'static str,
 }
 
-/// A worker's end of the log.
+/// The log of an agent: the thread that writes, and what the workers share with it.
 #[derive(Debug, Default)]
-pub struct Writer {}
+pub struct Log(Option<Open>);
+
+/// A worker's end of the log. Made by [`Log::writer`]; the default one writes nothing.
+#[derive(Debug, Default)]
+pub struct Writer(Option<RefCell<Lines>>);
+
+#[derive(Debug)]
+struct Open {
+    shared: Arc<Shared>,
+    format: AccessLogFormat,
+    thread: Option<JoinHandle<()>>,
+    ended: oneshot::Receiver<()>,
+}
+
+/// What the workers and the thread share.
+#[derive(Debug, Default)]
+struct Shared {
+    queue: Queue,
+    dropped: AtomicU64,
+    reopen: AtomicBool,
+}
+
+/// Lines that were not handed over yet.
+#[derive(Debug)]
+struct Lines {
+    chunk: Vec<u8>,
+    format: AccessLogFormat,
+    stamps: Stamps,
+    shared: Arc<Shared>,
+}
+
+/// The second of the last line, in words.
+#[derive(Debug, Default)]
+struct Stamps {
+    received: Stamp,
+    finished: Stamp,
+}
+
+/// Opens the log and starts its thread; without a `config` there is no log.
+///
+/// Errors: the file cannot be made or appended to, or the system gives no thread.
+pub fn start(config: Option<&AccessLog>) -> io::Result<Log> {
+    let Some(config) = config else {
+        return Ok(Log::default());
+    };
+    let sink = Sink::open(&config.path)?;
+    let shared = Arc::<Shared>::default();
+    let (end, ended) = oneshot::channel();
+    let of_thread = Arc::clone(&shared);
+    let thread = std::thread::Builder::new()
+        .name("access-log".to_owned())
+        .spawn(move || {
+            sink.run(&of_thread);
+            // Nobody waits for it if the agent ended in disorder.
+            let _ = end.send(());
+        })?;
+    Ok(Log(Some(Open {
+        shared,
+        format: config.format,
+        thread: Some(thread),
+        ended,
+    })))
+}
+
+impl Log {
+    /// A worker's end; all are alike. Its last lines are handed over when it is dropped.
+    pub fn writer(&self, _worker: usize) -> Writer {
+        let lines = self.0.as_ref().map(|open| {
+            RefCell::new(Lines {
+                chunk: Vec::new(),
+                format: open.format,
+                stamps: Stamps::default(),
+                shared: Arc::clone(&open.shared),
+            })
+        });
+        Writer(lines)
+    }
+
+    /// Lines that were dropped so far, as the disk could not keep up.
+    pub fn dropped(&self) -> u64 {
+        let shared = self.0.as_ref().map(|open| &open.shared);
+        shared.map_or(0, |shared| shared.dropped.load(Ordering::Relaxed))
+    }
+
+    /// Opens the file anew before the next line is written, as SIGHUP asks for. A file that was moved away is noticed
+    /// without it, within a second.
+    pub fn reopen(&self) {
+        if let Some(open) = &self.0 {
+            open.shared.reopen.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Writes what was handed over and ends the thread. Call it when all writers are dropped.
+    ///
+    /// A disk that takes longer than 5 s is not waited for.
+    pub async fn shutdown(mut self) {
+        let Some(open) = &mut self.0 else { return };
+        open.shared.queue.close();
+        match timeout(END_WITHIN, &mut open.ended).await {
+            // It has ended, so joining does not wait; a panic was printed.
+            Ok(_) => drop(open.thread.take().map(JoinHandle::join)),
+            Err(_) => tracing::error!("the access log's last lines could not be written in time"),
+        }
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.shared.queue.close();
+    }
+}
 
 impl Writer {
     /// Whether anything is written; when not, nobody need put a record together.
     pub fn enabled(&self) -> bool {
-        false
+        self.0.is_some()
     }
 
     /// Writes one request. Never waits.
-    pub fn request(&self, _request: &Request<'_>) {}
+    pub fn request(&self, request: &Request<'_>) {
+        self.line(|format, out, stamps| match format {
+            AccessLogFormat::Json => json::request(out, stamps, request),
+            AccessLogFormat::Alb => alb::request(out, stamps, request),
+        });
+    }
 
     /// Writes one connection. Never waits.
-    pub fn connection(&self, _connection: &Connection<'_>) {}
+    pub fn connection(&self, connection: &Connection<'_>) {
+        self.line(|format, out, stamps| match format {
+            AccessLogFormat::Json => json::connection(out, stamps, connection),
+            AccessLogFormat::Alb => alb::connection(out, stamps, connection),
+        });
+    }
+
+    /// Hands over what there is, however little. Called twice a second, so that no line waits longer than that.
+    pub fn flush_old(&self) {
+        if let Some(lines) = &self.0 {
+            lines.borrow_mut().hand_over();
+        }
+    }
+
+    fn line(&self, write: impl FnOnce(AccessLogFormat, &mut Vec<u8>, &mut Stamps)) {
+        if let Some(lines) = &self.0 {
+            lines.borrow_mut().line(write);
+        }
+    }
 }
+
+impl Lines {
+    fn line(&mut self, write: impl FnOnce(AccessLogFormat, &mut Vec<u8>, &mut Stamps)) {
+        if self.is_full() && !self.hand_over() {
+            self.shared.dropped.fetch_add(1, Ordering::Relaxed);
+            return;
+        }
+        write(self.format, &mut self.chunk, &mut self.stamps);
+        self.chunk.push(b'\n');
+        if self.is_full() {
+            self.hand_over();
+        }
+    }
+
+    fn is_full(&self) -> bool {
+        self.chunk.len() >= CHUNK_BYTES
+    }
+
+    /// False = there is no room for more: the lines stay here.
+    fn hand_over(&mut self) -> bool {
+        self.chunk.is_empty() || self.shared.queue.offer(&mut self.chunk)
+    }
+}
+
+impl Drop for Lines {
+    fn drop(&mut self) {
+        let last = std::mem::take(&mut self.chunk);
+        if !last.is_empty() {
+            self.shared.queue.offer_last(last);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -5,7 +5,7 @@
 //! Follow a request: [`edge`] accepts -> [`http`] or [`l4`] takes the connection -> [`matching`] finds the rule ->
 //! [`balance`] picks the target -> the exchange -> [`access_log`] and [`live`] counters, once, at the end.
 //!
-//! Beside these: [`health`] judges targets, [`live`] is what outlives a table, [`admin`] shows it all.
+//! Beside these: [`health`] judges targets, [`live`] is what outlives a table, [`metrics`] counts, [`admin`] shows it all.
 
 pub mod access_log;
 pub mod balance;
@@ -17,5 +17,6 @@ pub mod http;
 pub mod l4;
 pub mod live;
 pub mod matching;
+pub mod metrics;
 pub mod start;
 pub mod table;

@@ -73,6 +73,9 @@ struct Reports {
 
 impl Reports {
     fn insert(&mut self, group: Arc<str>, target: Arc<str>, verdict: Verdict) {
+        if verdict.state == Health::Unused {
+            return self.forget(&group, &target);
+        }
         let known = self.groups.get(&group);
         let is_known = known.is_some_and(|targets| targets.contains_key(&target));
         if !is_known && self.count >= MAX_VERDICTS_PER_AGENT {
@@ -83,11 +86,24 @@ impl Reports {
             self.count += 1;
         }
     }
+
+    fn forget(&mut self, group: &str, target: &str) {
+        let Some(targets) = self.groups.get_mut(group) else {
+            return;
+        };
+        if targets.remove(target).is_some() {
+            self.count -= 1;
+        }
+        if targets.is_empty() {
+            self.groups.remove(group);
+        }
+    }
 }
 
 impl Observed {
     /// An agent has reported. A complete report replaces all that it said before, another one adds to it.
     ///
+    /// UNUSED ends what the agent said of a target: it has nothing to do with it any more.
     /// Verdicts with an unknown state, or a name that none can have, are left out.
     pub(crate) fn report(&mut self, agent: &str, report: v1::HealthReport, now: SystemTime) {
         let agent = self.name(agent);
@@ -252,6 +268,20 @@ mod tests {
         let healthy = &observed.group("g")[a][0].verdict;
         assert_eq!(*healthy.words, Words::default());
         assert_eq!(healthy.since, now - Duration::from_secs(1));
+    }
+
+    #[test]
+    fn a_target_that_its_agent_is_done_with_is_forgotten() {
+        let now = SystemTime::now();
+        let mut observed = Observed::default();
+        let [a, b] = ["127.0.0.1:1", "127.0.0.1:2"];
+        let both = [("g", a, Health::Draining), ("g", b, Health::Healthy)];
+        observed.report("x", report(true, &both), now);
+        let gone = [("g", a, Health::Unused), ("other", a, Health::Unused)];
+        observed.report("x", report(false, &gone), now);
+        observed.report("x", report(false, &gone), now);
+        assert_eq!(states(&observed, "g"), [row(b, "x", Health::Healthy)]);
+        assert_eq!(observed.agents["x"].count, 1);
     }
 
     #[test]

@@ -173,7 +173,7 @@ impl Worker {
         }
     }
 
-    /// Twice a second: clocks, deadlines, idle connections to targets.
+    /// Twice a second: clocks, deadlines, idle connections to targets, lines of the access log.
     pub(crate) fn tick(&self) {
         self.clock.refresh();
         self.tick_at(self.clock.elapsed());
@@ -183,5 +183,6 @@ impl Worker {
     pub(crate) fn tick_at(&self, elapsed: Duration) {
         self.slots.sweep(elapsed);
         self.upstreams.sweep(self.slots.seconds());
+        self.access_log.flush_old();
     }
 }
