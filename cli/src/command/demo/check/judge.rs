@@ -143,10 +143,13 @@ pub(super) fn arrived<E: Display>(
     }
 }
 
-/// The lines in words.
+/// The lines in words, without what their names have in common.
 pub(super) fn describe(lines: &[(&str, String)]) -> String {
     let lines = lines.iter().map(|(name, value)| {
-        let name = name.strip_prefix("x-").unwrap_or(name);
+        let short = name
+            .strip_prefix("x-forwarded-")
+            .or_else(|| name.strip_prefix("x-amzn-"));
+        let name = short.unwrap_or(name);
         format!("{name}: {value}")
     });
     lines.collect::<Vec<_>>().join(", ")
@@ -276,10 +279,7 @@ mod tests {
         };
         assert_eq!(
             arrived(&reached, &wanted("http")),
-            (
-                "forwarded-proto: http, amzn-trace-id: Root=…".to_owned(),
-                true
-            )
+            ("proto: http, trace-id: Root=…".to_owned(), true)
         );
         assert_eq!(
             arrived(&reached, &wanted("https")),

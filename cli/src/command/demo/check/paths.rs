@@ -114,10 +114,10 @@ async fn forwarded(zone: &Zone, report: &mut Report) {
         ("x-forwarded-proto", "http".to_owned()),
     ];
     let finding = judge::arrived(&answer, &wanted);
-    report.add(zone.row("headers added", judge::describe(&wanted), finding));
+    report.add(zone.row("X-Forwarded-*", judge::describe(&wanted), finding));
     let trace = [("x-amzn-trace-id", "Root=1-…".to_owned())];
     let finding = judge::arrived(&answer, &trace);
-    report.add(zone.row("trace header added", judge::describe(&trace), finding));
+    report.add(zone.row("X-Amzn-Trace-Id", judge::describe(&trace), finding));
 }
 
 async fn body(zone: &Zone, report: &mut Report) {
