@@ -1,1 +1,3 @@
-//! `lbctl`, as a library (placeholder).
+//! `lbctl`, as a library.
+
+pub mod command;

@@ -7,23 +7,20 @@ routes = [line.split() for line in open(env["ROUTES"])]
 
 
 def split(address):
+    """(host, port) of one of the benchmark's addresses."""
     host, port = env[address].rsplit(":", 1)
     return host, port
 
 
 def target_group(name, protocol, address):
+    """A group of one target, checked once at the start: an expert would not probe during a measurement."""
     host, port = split(address)
+    matcher = ', matcher: "200-499"' if protocol == "HTTP" else ""
     return f"""kind: TargetGroup
 name: {name}
 protocol: {protocol}
 port: {port}
-healthCheck: {{protocol: TCP, interval: 300s}}
-targets: [{{address: {host}}}]
-""" if protocol == "TCP" else f"""kind: TargetGroup
-name: {name}
-protocol: {protocol}
-port: {port}
-healthCheck: {{interval: 300s, matcher: "200-499"}}
+healthCheck: {{protocol: {protocol}, interval: 300s{matcher}}}
 targets: [{{address: {host}}}]
 """
 

@@ -1,0 +1,3 @@
+//! One file per command, named as typed.
+
+pub mod demo;
