@@ -94,3 +94,25 @@ async fn open_and_drop(number: usize, port: u16) -> io::Result<()> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Origin;
+
+    #[tokio::test]
+    async fn a_batch_opens_at_its_rate_asks_for_nothing_and_tells_what_is_refused() {
+        let mut origin = Origin::named("one").await;
+        let flags = Flags {
+            connections: 100,
+            rate: 1000,
+        };
+        let begun = Instant::now();
+        let failures = abandon(origin.port, &flags).await;
+        assert!(failures.is_empty(), "{failures:?}");
+        assert!(begun.elapsed() >= flags.batch().mul_f64(0.9));
+        assert!(origin.seen().is_empty());
+        origin.stop().await;
+        assert_eq!(abandon(origin.port, &flags).await.len(), 100);
+    }
+}

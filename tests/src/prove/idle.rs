@@ -82,3 +82,21 @@ async fn open(port: u16, count: usize) -> Vec<Connection> {
     }
     openers.join_all().await.into_iter().flatten().collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::open;
+    use crate::Origin;
+
+    #[tokio::test]
+    async fn every_connection_asks_once_and_stays_open() {
+        let mut origin = Origin::named("one").await;
+        let connections = open(origin.port, 100).await;
+        assert_eq!((connections.len(), origin.seen().len()), (100, 100));
+        assert!(connections.iter().all(crate::Connection::is_open));
+        origin.stop().await;
+        let noticed = async || (!connections[99].is_open()).then_some(());
+        let deadline = crate::eventually::seconds(20);
+        crate::eventually("an end is seen", deadline, noticed).await;
+    }
+}

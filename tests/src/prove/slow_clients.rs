@@ -105,7 +105,19 @@ async fn ask_slowly(number: usize, port: u16, gap: Duration) -> io::Result<u16> 
 
 #[cfg(test)]
 mod tests {
-    use super::REQUEST;
+    use std::time::Duration;
+
+    use super::{REQUEST, ask_slowly};
+    use crate::Origin;
+
+    #[tokio::test]
+    async fn a_slow_client_sends_its_request_and_gets_the_answer() {
+        let origin = Origin::named("one").await;
+        let status = ask_slowly(5, origin.port, Duration::from_millis(1)).await;
+        assert_eq!(status.expect("an answer"), 200);
+        let body = REQUEST.split("\r\n\r\n").nth(1).expect("a body");
+        assert_eq!(origin.only_seen().body, body.as_bytes());
+    }
 
     #[test]
     fn the_slow_request_is_as_long_as_it_says() {
