@@ -119,11 +119,8 @@ pub(super) async fn run(flags: &Flags, report: &mut Report) {
     let files = open_files(control_plane).expect("the control plane runs");
     report.stated("open files of the control plane", Quantity::count(files));
     tell(report, flags, &sums);
-    report.none(
-        "streams that ended",
-        ended(&mut agents).len(),
-        &ended(&mut agents),
-    );
+    let ended = ended(&mut agents);
+    report.none("streams that ended", ended.len(), &ended);
 }
 
 /// The streams that have ended meanwhile, and why.
