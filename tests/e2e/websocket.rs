@@ -1,39 +1,12 @@
 //! WebSocket connections go through, and stay.
 
-use futures_util::{SinkExt as _, StreamExt as _};
 use inlet_tests::eventually::{eventually, seconds};
 use inlet_tests::manifest::{documents, fixed, listener, shop};
 use inlet_tests::origin::echo::Echo;
 use inlet_tests::ports::free_port;
-use inlet_tests::{Origin, World, client};
-use tokio::net::TcpStream;
-use tokio::time::timeout;
+use inlet_tests::{Origin, Talk, World};
+use tokio_tungstenite::connect_async;
 use tokio_tungstenite::tungstenite::{self, Message};
-use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
-
-/// A WebSocket client that says something and expects the same back.
-#[derive(Debug)]
-pub(crate) struct Talk(WebSocketStream<MaybeTlsStream<TcpStream>>);
-
-impl Talk {
-    pub(crate) async fn open(port: u16) -> Self {
-        let (socket, response) = connect_async(format!("ws://127.0.0.1:{port}/chat"))
-            .await
-            .unwrap();
-        assert_eq!(response.status(), 101);
-        Self(socket)
-    }
-
-    pub(crate) async fn echoes(&mut self, message: Message) {
-        self.0.send(message.clone()).await.unwrap();
-        let echo = timeout(seconds(20), self.0.next())
-            .await
-            .expect("an echo")
-            .expect("no end")
-            .unwrap();
-        assert!(echo == message, "another message came back");
-    }
-}
 
 #[tokio::test]
 async fn messages_of_all_sizes_go_both_ways() {
@@ -47,7 +20,7 @@ async fn messages_of_all_sizes_go_both_ways() {
         talk.echoes(Message::text("x".repeat(size))).await;
         talk.echoes(Message::binary(vec![7; size])).await;
     }
-    talk.0.close(None).await.unwrap();
+    talk.close().await;
     eventually("the target's side ends too", seconds(10), async || {
         (echo.open() == 0).then_some(())
     })
@@ -71,7 +44,7 @@ async fn open_connections_survive_unrelated_changes() {
             .apply(&documents(&[listener("shop/other", "HTTP", other, &page)]))
             .await;
         assert_eq!(
-            client::get(other, "/").await.text(),
+            inlet_tests::client::get(other, "/").await.text(),
             format!("round-{round}")
         );
         for talk in &mut talks {

@@ -1,15 +1,21 @@
 //! A raw HTTP/1 client: it sends exactly what a test wrote and shows exactly what came back.
+//!
+//! Most calls panic at a surprise, for tests; the `try_` forms return it, for loads that count their failures.
 
+use std::io;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;
 
 use crate::eventually::seconds;
 
 /// Longest time for anything that is expected to arrive.
 const PATIENCE: Duration = seconds(20);
+/// Loopback addresses that many connections come from.
+const SOURCES: usize = 8;
 
 /// A client connection; bytes that follow a response are kept for the next.
 #[derive(Debug)]
@@ -60,13 +66,16 @@ pub async fn request(port: u16, method: &str, path: &str, headers: &str, body: &
 
 /// One `GET`, or `None` if the connection was refused or ended without a whole response: for polls.
 pub async fn try_get(port: u16, path: &str) -> Option<Response> {
-    let mut connection = Connection::try_open(port).await?;
+    fetch(port, path).await.ok()
+}
+
+/// One `GET` on a connection of its own, or why there is no whole response.
+pub async fn fetch(port: u16, path: &str) -> io::Result<Response> {
+    let mut connection = Connection::connect(port).await?;
     let head =
         format!("GET {path} HTTP/1.1\r\nHost: shop.example.com\r\nConnection: close\r\n\r\n");
-    connection.stream.write_all(head.as_bytes()).await.ok()?;
-    timeout(PATIENCE, connection.try_response("GET"))
-        .await
-        .ok()?
+    connection.try_send(head).await?;
+    connection.try_response("GET").await
 }
 
 impl Connection {
@@ -85,10 +94,28 @@ impl Connection {
 
     /// Connects to `127.0.0.1:port`, or `None` if that is refused.
     pub async fn try_open(port: u16) -> Option<Self> {
+        Self::connect(port).await.ok()
+    }
+
+    /// Connects to `127.0.0.1:port`, or says why not.
+    pub async fn connect(port: u16) -> io::Result<Self> {
         TcpStream::connect(("127.0.0.1", port))
             .await
-            .ok()
             .map(Self::over)
+    }
+
+    /// Connects to `127.0.0.1:port` as the `number`th of many connections, or says why not.
+    ///
+    /// Each loopback address as source has only some 28,000 ports, so many connections take turns over several.
+    pub async fn connect_as(number: usize, port: u16) -> io::Result<Self> {
+        let last = 2 + number % SOURCES;
+        let last = u8::try_from(last).expect("few sources");
+        let socket = TcpSocket::new_v4()?;
+        socket.bind(SocketAddr::from(([127, 0, 0, last], 0)))?;
+        let stream = socket
+            .connect(SocketAddr::from(([127, 0, 0, 1], port)))
+            .await?;
+        Ok(Self::over(stream))
     }
 
     fn over(stream: TcpStream) -> Self {
@@ -106,10 +133,16 @@ impl Connection {
 
     /// Sends these bytes.
     pub async fn send(&mut self, bytes: impl AsRef<[u8]>) {
-        self.stream
-            .write_all(bytes.as_ref())
+        self.try_send(bytes)
             .await
             .expect("the peer takes what is sent");
+    }
+
+    /// Sends these bytes, or says why not.
+    pub async fn try_send(&mut self, bytes: impl AsRef<[u8]>) -> io::Result<()> {
+        timeout(PATIENCE, self.stream.write_all(bytes.as_ref()))
+            .await
+            .map_err(|_| silence("the peer does not take what is sent"))?
     }
 
     /// Says that nothing more will be sent (half-close).
@@ -126,6 +159,13 @@ impl Connection {
         self.response().await
     }
 
+    /// Sends a `GET` that keeps the connection; returns the response, or why there is none.
+    pub async fn try_get(&mut self, path: &str) -> io::Result<Response> {
+        let head = format!("GET {path} HTTP/1.1\r\nHost: shop.example.com\r\n\r\n");
+        self.try_send(head).await?;
+        self.try_response("GET").await
+    }
+
     /// The next response, to anything but HEAD.
     pub async fn response(&mut self) -> Response {
         self.response_to("GET").await
@@ -133,28 +173,33 @@ impl Connection {
 
     /// The next response to this method. Panics if none comes.
     pub async fn response_to(&mut self, method: &str) -> Response {
-        timeout(PATIENCE, self.try_response(method))
+        self.try_response(method)
             .await
-            .expect("a response within the patience")
-            .unwrap_or_else(|| panic!("the connection ended within a response: {}", self.text()))
+            .unwrap_or_else(|error| panic!("no response, but {error}: {}", self.text()))
     }
 
     /// At least this many bytes, exactly as they came. Panics if the connection ends before.
     pub async fn bytes(&mut self, count: usize) -> Vec<u8> {
-        while self.buffer.len() < count {
-            assert!(
-                self.more().await,
-                "the connection ended after {:?}",
-                self.text()
-            );
-        }
-        self.buffer.drain(..count).collect()
+        self.try_bytes(count)
+            .await
+            .unwrap_or_else(|error| panic!("{error} after {:?}", self.text()))
     }
 
     /// Everything until the peer closes; an error stands for a reset.
-    pub async fn rest(&mut self) -> Result<Vec<u8>, std::io::Error> {
+    ///
+    /// Panics if it does not close.
+    pub async fn rest(&mut self) -> io::Result<Vec<u8>> {
+        let rest = self.try_rest().await;
+        if let Err(error) = &rest {
+            assert_ne!(error.kind(), io::ErrorKind::TimedOut, "{error}");
+        }
+        rest
+    }
+
+    async fn try_rest(&mut self) -> io::Result<Vec<u8>> {
         let read = timeout(PATIENCE, self.stream.read_to_end(&mut self.buffer));
-        read.await.expect("the peer closes within the patience")?;
+        read.await
+            .map_err(|_| silence("the peer does not close"))??;
         Ok(std::mem::take(&mut self.buffer))
     }
 
@@ -164,84 +209,81 @@ impl Connection {
         let quiet = self
             .stream
             .try_read(&mut byte)
-            .is_err_and(|error| error.kind() == std::io::ErrorKind::WouldBlock);
+            .is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock);
         quiet && self.buffer.is_empty()
     }
 
-    async fn try_response(&mut self, method: &str) -> Option<Response> {
-        let head = self.head().await?;
-        let status = head.split(' ').nth(1)?.parse().ok()?;
+    /// The next response to this method, or why there is none: `UnexpectedEof` if the connection ends before it is
+    /// whole, `TimedOut` if nothing more comes, `InvalidData` if it cannot be read.
+    pub async fn try_response(&mut self, method: &str) -> io::Result<Response> {
+        let head = self.until(b"\r\n\r\n").await?;
+        let status = head.split(' ').nth(1).and_then(|word| word.parse().ok());
         let mut response = Response {
-            status,
+            status: status.ok_or_else(|| unreadable("status"))?,
             head,
             body: Vec::new(),
         };
-        let bodiless = method == "HEAD" || matches!(status, 100..=199 | 204 | 304);
+        let bodiless = method == "HEAD" || matches!(response.status, 100..=199 | 204 | 304);
         if bodiless {
-            return Some(response);
+            return Ok(response);
         }
         response.body = if response.header("transfer-encoding") == Some("chunked") {
             self.chunks().await?
         } else if let Some(length) = response.header("content-length") {
-            self.exactly(length.parse().ok()?).await?
+            let length = length.parse().map_err(|_| unreadable("Content-Length"))?;
+            self.try_bytes(length).await?
         } else {
-            self.rest().await.ok()?
+            self.try_rest().await?
         };
-        Some(response)
+        Ok(response)
     }
 
-    async fn head(&mut self) -> Option<String> {
-        let end = loop {
-            match find(&self.buffer, b"\r\n\r\n") {
-                Some(end) => break end,
-                None if self.more().await => {}
-                None => return None,
-            }
-        };
-        let head = self.buffer.drain(..end + 4).take(end).collect();
-        String::from_utf8(head).ok()
-    }
-
-    async fn exactly(&mut self, count: usize) -> Option<Vec<u8>> {
+    /// Exactly this many bytes, or why they do not come.
+    pub async fn try_bytes(&mut self, count: usize) -> io::Result<Vec<u8>> {
         while self.buffer.len() < count {
-            if !self.more().await {
-                return None;
-            }
+            self.more().await?;
         }
-        Some(self.buffer.drain(..count).collect())
+        Ok(self.buffer.drain(..count).collect())
     }
 
-    async fn chunks(&mut self) -> Option<Vec<u8>> {
+    async fn chunks(&mut self) -> io::Result<Vec<u8>> {
         let mut body = Vec::new();
         loop {
-            let line = self.text_line().await?;
-            let size = usize::from_str_radix(line.split(';').next()?.trim(), 16).ok()?;
+            let line = self.until(b"\r\n").await?;
+            let size = line.split(';').next().unwrap_or_default().trim();
+            let size = usize::from_str_radix(size, 16).map_err(|_| unreadable("chunk"))?;
             if size == 0 {
-                while !self.text_line().await?.is_empty() {}
-                return Some(body);
+                while !self.until(b"\r\n").await?.is_empty() {}
+                return Ok(body);
             }
-            body.extend(self.exactly(size).await?);
-            self.exactly(2).await?;
+            body.extend(self.try_bytes(size).await?);
+            self.try_bytes(2).await?;
         }
     }
 
-    async fn text_line(&mut self) -> Option<String> {
-        while find(&self.buffer, b"\r\n").is_none() {
-            if !self.more().await {
-                return None;
+    /// The text before `end`, which is consumed too.
+    async fn until(&mut self, end: &[u8]) -> io::Result<String> {
+        let length = loop {
+            match find(&self.buffer, end) {
+                Some(length) => break length,
+                None => self.more().await?,
             }
-        }
-        let end = find(&self.buffer, b"\r\n")?;
-        let line = self.buffer.drain(..end + 2).take(end).collect();
-        String::from_utf8(line).ok()
+        };
+        let text = self.buffer.drain(..length + end.len()).take(length);
+        String::from_utf8(text.collect()).map_err(|_| unreadable("head"))
     }
 
-    /// Reads more into the buffer; `false` at the end of the connection, a reset included.
-    async fn more(&mut self) -> bool {
+    /// Reads more into the buffer.
+    async fn more(&mut self) -> io::Result<()> {
         let read = timeout(PATIENCE, self.stream.read_buf(&mut self.buffer));
-        read.await
-            .unwrap_or_else(|_| panic!("nothing comes after {:?}", self.text()))
-            .is_ok_and(|count| count > 0)
+        match read.await {
+            Ok(Ok(0)) => Err(io::Error::new(
+                io::ErrorKind::UnexpectedEof,
+                "the connection ended",
+            )),
+            Ok(read) => read.map(|_| ()),
+            Err(_) => Err(silence("nothing more comes")),
+        }
     }
 
     fn text(&self) -> String {
@@ -295,6 +337,17 @@ pub fn headers<'h>(head: &'h str, name: &str) -> impl Iterator<Item = &'h str> {
     lines
         .filter(move |(key, _)| key.eq_ignore_ascii_case(name))
         .map(|(_, value)| value.trim())
+}
+
+fn silence(what: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::TimedOut, what)
+}
+
+fn unreadable(part: &str) -> io::Error {
+    io::Error::new(
+        io::ErrorKind::InvalidData,
+        format!("a {part} that cannot be read"),
+    )
 }
 
 /// Where `needle` begins in `bytes`.

@@ -47,7 +47,8 @@ type Script = Arc<dyn Fn(&Seen) -> Reply + Send + Sync>;
 pub(crate) struct Shared {
     name: String,
     health: AtomicU16,
-    seen: Mutex<Vec<Seen>>,
+    /// `None` = nothing is recorded.
+    seen: Option<Mutex<Vec<Seen>>>,
     script: Script,
 }
 
@@ -66,15 +67,29 @@ impl Origin {
         Self::scripted(name, move |_| Reply::text(200, &body)).await
     }
 
+    /// As [`Origin::named`], but it records nothing: for loads that would fill the memory.
+    pub async fn unrecorded(name: &str) -> Self {
+        let body = name.to_owned();
+        Self::start(name, None, move |_| Reply::text(200, &body)).await
+    }
+
     /// Starts one that answers as `script` says.
     pub async fn scripted(
         name: &str,
         script: impl Fn(&Seen) -> Reply + Send + Sync + 'static,
     ) -> Self {
+        Self::start(name, Some(Mutex::default()), script).await
+    }
+
+    async fn start(
+        name: &str,
+        seen: Option<Mutex<Vec<Seen>>>,
+        script: impl Fn(&Seen) -> Reply + Send + Sync + 'static,
+    ) -> Self {
         let shared = Shared {
             name: name.to_owned(),
             health: AtomicU16::new(200),
-            seen: Mutex::default(),
+            seen,
             script: Arc::new(script),
         };
         let mut origin = Self {
@@ -92,14 +107,11 @@ impl Origin {
     }
 
     /// Takes the requests that have arrived since the last call.
+    ///
+    /// Panics if it records nothing.
     pub fn seen(&self) -> Vec<Seen> {
-        std::mem::take(
-            &mut *self
-                .shared
-                .seen
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner),
-        )
+        let seen = self.shared.seen.as_ref().expect("an origin that records");
+        std::mem::take(&mut *seen.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// The only request that has arrived since the last call. Panics if it is not exactly one.

@@ -1,8 +1,8 @@
 //! Where the programs under test are, built if they must be.
 //!
 //! `cargo test` builds a package's programs only if that same package has integration tests, so the first test asks
-//! cargo for all of them, in the profile and the target folder of the test itself. Cargo has let go of its build lock
-//! by then, and an up-to-date build costs a fraction of a second.
+//! cargo for all of them, in the profile and the target folder of the test (or of `prove`) itself. Cargo has let go of
+//! its build lock by then, and an up-to-date build costs a fraction of a second.
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -33,11 +33,9 @@ fn built() -> PathBuf {
     if let Some(folder) = env::var_os(BIN_DIR) {
         return std::path::absolute(&folder).expect("a folder");
     }
-    let test = env::current_exe().expect("the path of this test");
-    let folder = test
-        .ancestors()
-        .nth(2)
-        .expect("tests run from target/PROFILE/deps")
+    let program = env::current_exe().expect("the path of this program");
+    let folder = profile_folder(&program)
+        .expect("this runs from target/PROFILE")
         .to_owned();
     let profile = match folder.file_name().and_then(|name| name.to_str()) {
         Some("debug") | None => "dev",
@@ -63,4 +61,30 @@ fn built() -> PathBuf {
         "cargo build --workspace --bins failed: {status}"
     );
     folder
+}
+
+/// `target/PROFILE` of a program of ours: tests are in its folder `deps`, other programs right there.
+fn profile_folder(program: &Path) -> Option<&Path> {
+    let folder = program.parent()?;
+    if folder.ends_with("deps") {
+        folder.parent()
+    } else {
+        Some(folder)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_profile_is_found_from_a_test_and_from_a_program() {
+        for path in [
+            "/w/target/release/deps/e2e-0123456789abcdef",
+            "/w/target/release/prove",
+        ] {
+            let folder = profile_folder(Path::new(path));
+            assert_eq!(folder, Some(Path::new("/w/target/release")));
+        }
+    }
 }

@@ -6,6 +6,7 @@ mod control_plane;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use inlet_proto::details::MAX_MESSAGE_BYTES;
 use inlet_proto::v1::configuration_client::ConfigurationClient;
 use inlet_proto::v1::fleet_client::FleetClient;
 use inlet_proto::v1::targets_client::TargetsClient;
@@ -89,9 +90,22 @@ impl World {
             .map(tonic::Response::into_inner)
     }
 
+    /// Waits until an agent has this revision, or a later one, in force.
+    pub async fn in_force(&self, name: &str, revision: u64) {
+        eventually(
+            &format!("agent {name} has revision {revision} in force"),
+            seconds(30),
+            async || {
+                let agent = self.fleet_agent(name).await?;
+                (agent.revision_in_force >= revision).then_some(())
+            },
+        )
+        .await;
+    }
+
     /// The configuration service.
     pub fn configuration(&self) -> ConfigurationClient<Channel> {
-        ConfigurationClient::new(self.channel())
+        ConfigurationClient::new(self.channel()).max_decoding_message_size(MAX_MESSAGE_BYTES)
     }
 
     /// The health of a group's targets as `lbctl target health` gets it: (`address:port`, state, reason).
@@ -164,15 +178,8 @@ impl World {
 
     /// Applies documents through the API, without a program in between; returns the new revision. Panics if refused.
     pub async fn apply_directly(&self, documents: &str) -> u64 {
-        let parsed = manifest::parse(documents, &mut |_| Err("no files here".to_owned()))
-            .expect("a good manifest");
-        let upsert = |document: manifest::Document| v1::Upsert {
-            resource: Some(document.resource),
-            all_targets: document.all_targets,
-            origin: String::new(),
-        };
         let request = v1::ApplyRequest {
-            upserts: parsed.into_iter().map(upsert).collect(),
+            upserts: Self::upserts(documents),
             ..Default::default()
         };
         self.configuration()
@@ -181,6 +188,18 @@ impl World {
             .expect("an admitted change")
             .into_inner()
             .revision
+    }
+
+    /// Documents as a change has them. Panics if they are not a good manifest.
+    pub fn upserts(documents: &str) -> Vec<v1::Upsert> {
+        let parsed = manifest::parse(documents, &mut |_| Err("no files here".to_owned()))
+            .expect("a good manifest");
+        let upsert = |document: manifest::Document| v1::Upsert {
+            resource: Some(document.resource),
+            all_targets: document.all_targets,
+            origin: String::new(),
+        };
+        parsed.into_iter().map(upsert).collect()
     }
 
     /// Deletes a resource through the API; returns the new revision. Panics if refused.

@@ -63,11 +63,10 @@ fn answer(seen: &Seen, shared: &Shared) -> Option<Reply> {
     if seen.target == HEALTH {
         return Some(Reply::text(shared.health.load(Ordering::Relaxed), "").then_close());
     }
-    shared
-        .seen
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .push(seen.clone());
+    if let Some(record) = &shared.seen {
+        let mut record = record.lock().unwrap_or_else(PoisonError::into_inner);
+        record.push(seen.clone());
+    }
     Some((shared.script)(seen))
 }
 

@@ -1,8 +1,10 @@
 //! The control plane's process: it keeps its port and data folder over restarts.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use tokio::process::Command;
+use tokio::time::sleep;
 
 use crate::ports::free_port;
 use crate::process::Process;
@@ -68,6 +70,13 @@ impl ControlPlane {
         let mut process = Process::start("control-plane", self.command(), &self.folder);
         process.line("ready: listening on http://").await;
         self.process = Some(process);
+    }
+
+    /// Starts it (again) and kills it (`kill -9`) after this time, ready or not.
+    pub async fn restart_and_kill(&mut self, after: Duration) {
+        let process = Process::start("control-plane", self.command(), &self.folder);
+        sleep(after).await;
+        process.kill().await;
     }
 
     /// The command that starts it.
