@@ -13,6 +13,7 @@ mod ordered;
 mod plan;
 mod protocols;
 mod quotas;
+mod redact;
 mod references;
 mod state;
 #[cfg(test)]
@@ -23,5 +24,6 @@ pub(crate) use admit::{Admitted, Terms, admit};
 pub(crate) use change::{Change, Changed, Upsert};
 pub(crate) use diff::diff;
 pub(crate) use quotas::Quotas;
+pub(crate) use redact::{redact, redact_change};
 pub(crate) use state::{State, with_targets};
 pub(crate) use violation::{Violation, ViolationKind};

@@ -81,7 +81,7 @@ async fn bind(address: SocketAddr) -> Result<TcpListener, StartError> {
 async fn open(config: StoreConfig) -> Result<Writer, StartError> {
     let opened = tokio::task::spawn_blocking(move || {
         let store: Box<dyn Store> = match config {
-            StoreConfig::Memory => Box::new(store::Memory),
+            StoreConfig::Memory => Box::new(store::Memory::default()),
             StoreConfig::Sled(folder) => {
                 Box::new(store::Sled::open(&folder).map_err(OpenError::from)?)
             }
@@ -112,10 +112,15 @@ impl Running {
 
     /// Waits until it stops by itself, which it should not, and says why.
     pub async fn failed(&mut self) -> String {
-        match (&mut self.server).await {
-            Ok(Ok(())) => "stopped serving".to_owned(),
-            Ok(Err(error)) => error.to_string(),
-            Err(error) => format!("the server broke: {error}"),
+        tokio::select! {
+            served = &mut self.server => match served {
+                Ok(Ok(())) => "stopped serving".to_owned(),
+                Ok(Err(error)) => error.to_string(),
+                Err(error) => format!("the server broke: {error}"),
+            },
+            () = self.shared.writer.ended() => {
+                "the writer broke, see above; everything that was acknowledged is kept".to_owned()
+            }
         }
     }
 

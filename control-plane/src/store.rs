@@ -13,7 +13,7 @@ use crate::model::Changed;
 
 pub(crate) use error::StoreError;
 pub(crate) use memory::Memory;
-pub(crate) use record::{decode_revision, encode_revision};
+pub(crate) use record::{decode_resource, decode_revision, encode_resource, encode_revision};
 pub(crate) use sled::Sled;
 
 /// A revision in its stored form.
