@@ -13,7 +13,7 @@ use crate::model::Changed;
 
 pub(crate) use error::StoreError;
 pub(crate) use memory::Memory;
-pub(crate) use record::{decode_resource, decode_revision, encode_resource, encode_revision};
+pub(crate) use record::{decode_revision, encode_revision};
 pub(crate) use sled::Sled;
 
 /// A revision in its stored form.
@@ -47,7 +47,7 @@ pub(crate) struct Loaded {
 
 /// Keeps the resources and the history. One owner, one thread.
 pub(crate) trait Store: Send {
-    /// Everything that is kept.
+    /// Everything that is kept; asked once, at the start.
     fn load(&mut self) -> Result<Loaded, StoreError>;
 
     /// Appends revisions, each one above the last, and forgets the history before `oldest`.
