@@ -7,7 +7,6 @@
 mod admit;
 mod change;
 mod clash;
-mod diff;
 mod judge;
 mod ordered;
 mod plan;
@@ -22,7 +21,6 @@ mod violation;
 
 pub(crate) use admit::{Admitted, Terms, admit};
 pub(crate) use change::{Change, Changed, Upsert};
-pub(crate) use diff::diff;
 pub(crate) use quotas::Quotas;
 pub(crate) use redact::{redact, redact_change};
 pub(crate) use state::{State, with_targets};

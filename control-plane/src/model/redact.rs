@@ -15,3 +15,29 @@ pub(crate) fn redact_change(change: &mut v1::ResourceChange) {
     change.before.as_mut().map(redact);
     change.after.as_mut().map(redact);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn private_keys_are_left_out_on_both_sides_and_nothing_else() {
+        let certificate = |private_key: &str| v1::Certificate {
+            name: "shop".to_owned(),
+            certificate_chain: "chain".to_owned(),
+            private_key: private_key.to_owned(),
+            ..Default::default()
+        };
+        let mut change = v1::ResourceChange {
+            before: Some(certificate("old secret").into()),
+            after: Some(certificate("new secret").into()),
+            ..Default::default()
+        };
+        redact_change(&mut change);
+        assert_eq!(change.before, Some(certificate("").into()));
+        assert_eq!(change.after, Some(certificate("").into()));
+        let mut created = v1::ResourceChange::default();
+        redact_change(&mut created);
+        assert_eq!(created, v1::ResourceChange::default());
+    }
+}

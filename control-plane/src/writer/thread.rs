@@ -15,7 +15,7 @@ use crate::model::{Admitted, Change, Changed, State, Terms, admit, redact_change
 use crate::store::{Entry, Loaded, Record, Store, StoreError, encode_revision};
 
 /// Revisions that are appended together at most.
-const MAX_BATCH: usize = 256;
+pub(super) const MAX_BATCH: usize = 256;
 /// Stored bytes that are appended together at most; one larger revision goes by itself.
 const MAX_BATCH_BYTES: usize = 4 << 20;
 
@@ -107,7 +107,7 @@ impl Core {
     }
 
     /// Serves a job and those that wait behind it, as far as they fit into one batch.
-    fn serve(
+    pub(super) fn serve(
         &mut self,
         first: Job,
         queue: &mut mpsc::Receiver<Job>,

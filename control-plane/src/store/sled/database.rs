@@ -78,11 +78,6 @@ impl Database {
         })
     }
 
-    /// Its revision; 0 = it is empty.
-    pub(super) fn revision(&self) -> u64 {
-        self.meta.revision
-    }
-
     /// Reads everything. Errors also: something is missing, or too much.
     pub(super) fn image(&self) -> Result<Image, DatabaseError> {
         caught(|| {

@@ -242,7 +242,7 @@ fn a_crash_at_any_step_of_an_export_leaves_everything() {
     let whole = disk.expected.clone();
     store.export(&mut || whole.clone().into_loaded()).unwrap();
     drop(store);
-    fs::rename(disk.journal(), &disk.path().join(old.file_name().unwrap())).unwrap();
+    fs::rename(disk.journal(), disk.path().join(old.file_name().unwrap())).unwrap();
     fs::write(disk.journal(), &bytes).unwrap();
     let mut store = disk.open();
     disk.put(&mut store, &["e"]);
