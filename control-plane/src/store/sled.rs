@@ -176,9 +176,9 @@ impl Sled {
         if let Some(database) = self.database.take() {
             give_up(database);
         }
-        // It is behind from now on, and must not be taken for one that has everything.
-        if let Err(error) = self.folder.set_aside(&[self.folder.at(DATABASE)]) {
-            tracing::error!(%error, "the failed database cannot be moved away");
+        // It is behind from now on, and must not be taken for one that has everything; and its disk may be wanted.
+        if let Err(error) = self.folder.remove(DATABASE) {
+            tracing::error!(%error, "the failed database cannot be removed");
         }
         self.retry_soon();
     }

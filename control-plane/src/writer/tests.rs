@@ -2,6 +2,7 @@
 
 mod batches;
 mod ending;
+mod large;
 mod rolling_back;
 
 use super::*;

@@ -4,13 +4,12 @@
 
 use std::fs::{self, File, TryLockError};
 use std::io;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use crate::store::StoreError;
 
-/// The file of the database that its library locks.
-const DATABASE_FILE: &str = "sled/db";
 /// How long the locks of a control plane that is just ending are waited for.
 const LOCK_PATIENCE: Duration = Duration::from_secs(2);
 /// Time between two looks at a lock.
@@ -49,7 +48,8 @@ impl Folder {
                 let folder = path.to_owned();
                 return Err(StoreError::NotAFolder { folder });
             }
-            _ => fs::create_dir_all(path).map_err(unusable)?,
+            Ok(_) => {}
+            Err(_) => make(path).map_err(unusable)?,
         }
         let mut options = File::options();
         let lock = options.create(true).append(true).open(path.join("lock"));
@@ -59,17 +59,18 @@ impl Folder {
             _lock: lock,
         };
         let ours = lock_patiently(&folder._lock).map_err(unusable)?;
-        if ours && folder.is_released(DATABASE_FILE).map_err(unusable)? {
+        if ours && folder.is_database_released().map_err(unusable)? {
             return Ok(folder);
         }
         let folder = path.to_owned();
         Err(StoreError::InUse { folder })
     }
 
-    /// Whether nobody has a file locked (any more). A process that is killed gives its locks back one after the
+    /// Whether nobody has the database locked (any more). A process that is killed gives its locks back one after the
     /// other, and a database that is still locked would look like a broken one.
-    fn is_released(&self, name: &str) -> io::Result<bool> {
-        match File::options().write(true).open(self.at(name)) {
+    fn is_database_released(&self) -> io::Result<bool> {
+        let file = self.at(super::DATABASE).join("db");
+        match File::options().write(true).open(file) {
             Ok(file) => {
                 let free = lock_patiently(&file)?;
                 file.unlock()?;
@@ -149,6 +150,13 @@ impl Folder {
         self.sync()
     }
 
+    /// Removes a folder with all that is in it; it is gone for good when this returns.
+    pub(super) fn remove(&self, name: &str) -> Result<(), StoreError> {
+        let path = self.at(name);
+        fs::remove_dir_all(&path).map_err(StoreError::io("remove", &path))?;
+        self.sync()
+    }
+
     /// Removes files that are not needed any more. Failing costs disk only.
     pub(super) fn forget<'a>(&self, files: impl IntoIterator<Item = &'a Numbered>) {
         for file in files {
@@ -157,6 +165,21 @@ impl Folder {
             }
         }
     }
+}
+
+/// Makes a directory and those above it, for this user only (there are secrets in it), durably.
+fn make(path: &Path) -> io::Result<()> {
+    let ancestors = path.ancestors().take_while(|it| !it.as_os_str().is_empty());
+    let missing: Vec<_> = ancestors.take_while(|it| !it.exists()).collect();
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(path)?;
+    for made in missing {
+        let parent = made.parent().filter(|it| !it.as_os_str().is_empty());
+        File::open(parent.unwrap_or_else(|| Path::new(".")))?.sync_all()?;
+    }
+    Ok(())
 }
 
 /// Takes a lock, or gives up after [`LOCK_PATIENCE`].

@@ -12,8 +12,9 @@ use inlet_proto::v1;
 use tempfile::TempDir;
 
 use super::*;
-use crate::model::Changed;
+use crate::model::{Change, Changed, Upsert};
 use crate::store::{Record, encode_revision};
+use crate::writer::{Settings, Writer};
 
 /// A data directory, and what its store must have.
 struct Disk {
@@ -212,4 +213,53 @@ fn a_database_that_failed_is_given_up_and_rebuilt_with_the_next_export() {
     disk.put(&mut store, &["d"]);
     drop(store);
     disk.open();
+}
+
+#[tokio::test]
+async fn a_writer_goes_on_over_exports_and_restarts() {
+    let disk = Disk::new();
+    let settings = Settings {
+        kept_revisions: 5,
+        ..Settings::default()
+    };
+    let mut before = Image::default();
+    for round in 0..4 {
+        let mut store = Sled::open(&disk.path()).unwrap();
+        store.export_at = 0;
+        let writer = Writer::open(Box::new(store), settings.clone()).unwrap();
+        let shown: Vec<_> = writer.state().all().map(|(_, it)| Arc::clone(it)).collect();
+        assert!(shown.iter().eq(before.resources.values()));
+        for number in 0..4 {
+            let group = v1::TargetGroup {
+                name: format!("g{}", (round * 3 + number) % 7),
+                protocol: v1::Protocol::Http.into(),
+                port: 80,
+                tags: [("round".to_owned(), round.to_string())].into(),
+                ..Default::default()
+            };
+            let upsert = Upsert {
+                resource: group.into(),
+                ..Upsert::default()
+            };
+            let change = Change {
+                upserts: vec![upsert],
+                ..Change::default()
+            };
+            let revision = writer.apply(change).await.unwrap().revision;
+            assert_eq!(revision, round * 4 + number + 1);
+        }
+        let state = writer.state();
+        let resources = state.all().map(|(key, it)| (key.clone(), Arc::clone(it)));
+        before.resources = resources.collect();
+        assert_eq!(
+            writer.history(None, 99).len() as u64,
+            5.min(state.revision())
+        );
+        writer.close().await;
+        assert_eq!(disk.files("export-").len(), 1);
+        assert_eq!(disk.files("journal-").len(), 1);
+    }
+    use std::os::unix::fs::PermissionsExt;
+    let mode = fs::metadata(disk.path()).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o700, "secrets are in it");
 }

@@ -8,8 +8,6 @@ use inlet_proto::name::Key;
 use inlet_proto::v1;
 
 use super::*;
-use crate::model::{Change, Upsert};
-use crate::writer::{Settings, Writer};
 
 /// Where the child writes; it does nothing without.
 const FOLDER: &str = "INLET_CRASH_TEST_FOLDER";
