@@ -7,12 +7,12 @@
 mod admit;
 mod change;
 mod clash;
-mod diff;
 mod judge;
 mod ordered;
 mod plan;
 mod protocols;
 mod quotas;
+mod redact;
 mod references;
 mod state;
 #[cfg(test)]
@@ -21,7 +21,7 @@ mod violation;
 
 pub(crate) use admit::{Admitted, Terms, admit};
 pub(crate) use change::{Change, Changed, Upsert};
-pub(crate) use diff::diff;
 pub(crate) use quotas::Quotas;
+pub(crate) use redact::{redact, redact_change};
 pub(crate) use state::{State, with_targets};
 pub(crate) use violation::{Violation, ViolationKind};

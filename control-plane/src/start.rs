@@ -81,7 +81,7 @@ async fn bind(address: SocketAddr) -> Result<TcpListener, StartError> {
 async fn open(config: StoreConfig) -> Result<Writer, StartError> {
     let opened = tokio::task::spawn_blocking(move || {
         let store: Box<dyn Store> = match config {
-            StoreConfig::Memory => Box::new(store::Memory),
+            StoreConfig::Memory => Box::new(store::Memory::default()),
             StoreConfig::Sled(folder) => {
                 Box::new(store::Sled::open(&folder).map_err(OpenError::from)?)
             }
@@ -112,10 +112,15 @@ impl Running {
 
     /// Waits until it stops by itself, which it should not, and says why.
     pub async fn failed(&mut self) -> String {
-        match (&mut self.server).await {
-            Ok(Ok(())) => "stopped serving".to_owned(),
-            Ok(Err(error)) => error.to_string(),
-            Err(error) => format!("the server broke: {error}"),
+        tokio::select! {
+            served = &mut self.server => match served {
+                Ok(Ok(())) => "stopped serving".to_owned(),
+                Ok(Err(error)) => error.to_string(),
+                Err(error) => format!("the server broke: {error}"),
+            },
+            () = self.shared.writer.ended() => {
+                "the writer broke, see above; everything that was acknowledged is kept".to_owned()
+            }
         }
     }
 
@@ -136,5 +141,84 @@ impl Running {
         // The sweeper looks at the same signal and never waits for anything else.
         let _ = self.sweeper.await;
         self.shared.writer.clone().close().await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::model::Change;
+    use crate::testing::upserts;
+
+    fn config(data: &Path) -> Config {
+        Config {
+            listen: "127.0.0.1:0".parse().unwrap(),
+            store: StoreConfig::Sled(data.to_owned()),
+        }
+    }
+
+    async fn refused(config: Config) -> String {
+        match start(config).await {
+            Ok(running) => panic!("{} was started", running.url()),
+            Err(error) => error.to_string(),
+        }
+    }
+
+    #[tokio::test]
+    async fn what_was_applied_is_there_after_a_restart_on_the_same_data() {
+        let folder = tempfile::tempdir().unwrap();
+        for revision in 1..=3 {
+            let running = start(config(folder.path())).await.unwrap();
+            let writer = &running.shared.writer;
+            assert_eq!(writer.state().revision(), revision - 1);
+            let text =
+                format!("{{kind: TargetGroup, name: g{revision}, protocol: HTTP, port: 80}}");
+            let change = Change {
+                upserts: upserts(&text).into_iter().map(Into::into).collect(),
+                ..Change::default()
+            };
+            assert_eq!(writer.apply(change).await.unwrap().revision, revision);
+            running.shutdown().await;
+        }
+    }
+
+    #[tokio::test]
+    async fn what_keeps_it_from_starting_is_named_with_what_to_do() {
+        let folder = tempfile::tempdir().unwrap();
+        let running = start(config(folder.path())).await.unwrap();
+        let taken = Config {
+            listen: running.address,
+            store: StoreConfig::Memory,
+        };
+        let said = refused(taken).await;
+        let expected = format!(
+            "cannot listen on {}: the address is in use; ",
+            running.address
+        );
+        assert!(said.starts_with(&expected), "{said}");
+        assert!(said.contains("--listen"), "{said}");
+
+        let said = refused(config(folder.path())).await;
+        let expected = format!("the data directory {} is in use", folder.path().display());
+        assert!(said.starts_with(&expected), "{said}");
+        assert!(said.contains("--data-dir"), "{said}");
+        running.shutdown().await;
+        start(config(folder.path())).await.unwrap().shutdown().await;
+    }
+
+    #[tokio::test]
+    async fn a_writer_that_breaks_ends_the_program() {
+        let mut running = start(Config {
+            listen: "127.0.0.1:0".parse().unwrap(),
+            store: StoreConfig::Memory,
+        })
+        .await
+        .unwrap();
+        running.shared.writer.clone().close().await;
+        let failed = tokio::time::timeout(Duration::from_secs(20), running.failed());
+        let why = failed.await.unwrap();
+        assert!(why.contains("the writer broke"), "{why}");
     }
 }

@@ -47,7 +47,7 @@ pub(crate) struct Loaded {
 
 /// Keeps the resources and the history. One owner, one thread.
 pub(crate) trait Store: Send {
-    /// Everything that is kept.
+    /// Everything that is kept; asked once, at the start.
     fn load(&mut self) -> Result<Loaded, StoreError>;
 
     /// Appends revisions, each one above the last, and forgets the history before `oldest`.

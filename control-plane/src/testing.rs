@@ -18,7 +18,7 @@ pub(crate) struct World {
 impl World {
     /// Opens it.
     pub(crate) fn open() -> Self {
-        let store = Box::new(Memory);
+        let store = Box::new(Memory::default());
         let writer = Writer::open(store, Settings::default()).unwrap();
         Self { writer }
     }

@@ -1,14 +1,31 @@
-//! The one writer.
+//! The one writer: a thread that takes changes from a bounded queue, one after the other.
+//!
+//! Admit, append, publish: a change is durable before anybody can see it, and whoever asked is answered last. All
+//! changes that wait are admitted one on top of the other and appended together (group commit), each as a revision of
+//! its own; if the append fails, none of them was ever there.
+//!
+//! Invariant: revisions rise by one, and are given out here only. If the thread ends, callers are told
+//! [`Refused::Closed`]; nobody hangs.
 
-use std::sync::Arc;
+mod rollback;
+#[cfg(test)]
+mod tests;
+mod thread;
+
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
 use inlet_proto::v1;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, oneshot, watch};
 
+use crate::history::{self, History};
 use crate::model::{Change, Quotas, State, Violation};
 use crate::store::{Store, StoreError};
+use thread::{Core, Job, Reply};
 
 pub(crate) use crate::history::NotKept;
+
+/// Changes that wait at most; who comes later waits for a place.
+const MAX_QUEUED: usize = 256;
 
 /// How a writer works; the defaults are named constants.
 #[derive(Debug, Clone)]
@@ -87,19 +104,44 @@ pub(crate) enum Refused {
 
 /// Why a writer does not start.
 #[derive(Debug, thiserror::Error)]
-#[error(transparent)]
-pub struct OpenError(#[from] StoreError);
+pub enum OpenError {
+    /// What is kept cannot be opened.
+    #[error("{0}")]
+    Store(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The system gives no thread.
+    #[error("cannot start the writer's thread: {0}")]
+    Thread(#[source] std::io::Error),
+}
+
+impl From<StoreError> for OpenError {
+    fn from(error: StoreError) -> Self {
+        Self::Store(Box::new(error))
+    }
+}
 
 /// A handle of the one writer.
 #[derive(Clone)]
 pub(crate) struct Writer {
+    queue: mpsc::Sender<Job>,
     states: watch::Receiver<Arc<State>>,
+    history: Arc<RwLock<History>>,
 }
 
 impl Writer {
-    /// Reads what is kept and starts the writer's thread.
-    pub(crate) fn open(_store: Box<dyn Store>, _settings: Settings) -> Result<Self, OpenError> {
-        unimplemented!()
+    /// Reads what is kept and starts the writer's thread, which ends with [`Writer::close`] or the last handle.
+    pub(crate) fn open(store: Box<dyn Store>, settings: Settings) -> Result<Self, OpenError> {
+        let (core, states, history) = Core::load(store, settings)?;
+        let (queue, jobs) = mpsc::channel(MAX_QUEUED);
+        let thread = std::thread::Builder::new().name("inlet-writer".to_owned());
+        // It is not joined: `close` waits for its last word, and a panic closes the queue.
+        thread
+            .spawn(move || core.run(jobs))
+            .map_err(OpenError::Thread)?;
+        Ok(Self {
+            queue,
+            states,
+            history,
+        })
     }
 
     /// The current state. Never waits for a change.
@@ -112,40 +154,63 @@ impl Writer {
         self.states.clone()
     }
 
-    /// Makes a change, or says why not. Durable and visible when it returns.
-    pub(crate) async fn apply(&self, _change: Change) -> Result<Outcome, Refused> {
-        unimplemented!()
+    /// Makes a change, or says why not. Durable and visible when it returns, and made even if the caller goes away.
+    pub(crate) async fn apply(&self, change: Change) -> Result<Outcome, Refused> {
+        self.ask(|reply| Job::Apply(change, reply)).await
     }
 
-    /// Makes the configuration of an earlier revision the next one.
-    pub(crate) async fn rollback(&self, _rollback: Rollback) -> Result<Outcome, Refused> {
-        unimplemented!()
+    /// Makes the configuration of an earlier revision the next one. What was deleted since comes back as a new
+    /// resource; what may not be any more is refused with all reasons.
+    pub(crate) async fn rollback(&self, rollback: Rollback) -> Result<Outcome, Refused> {
+        self.ask(|reply| Job::Rollback(rollback, reply)).await
     }
 
-    /// The revisions after one, the oldest first; not all if they are many: ask again after the last.
-    pub(crate) fn revisions_after(&self, _after: u64) -> Result<Vec<Arc<v1::Revision>>, NotKept> {
-        unimplemented!()
+    /// The revisions after one, the oldest first; not all if they are many: ask again after the last. None after the
+    /// current one.
+    pub(crate) fn revisions_after(&self, after: u64) -> Result<Vec<Arc<v1::Revision>>, NotKept> {
+        let records = self.kept().after(after)?;
+        Ok(records.iter().map(history::decode).collect())
     }
 
-    /// The newest revisions below `before`, the newest first.
-    pub(crate) fn history(
-        &self,
-        _before: Option<u64>,
-        _limit: usize,
-    ) -> Result<Vec<Arc<v1::Revision>>, NotKept> {
-        unimplemented!()
+    /// The newest revisions below `before`, the newest first; none if they are not kept any more.
+    pub(crate) fn history(&self, before: Option<u64>, limit: usize) -> Vec<Arc<v1::Revision>> {
+        let records = self.kept().newest(before, limit);
+        records.iter().map(history::decode).collect()
     }
 
     /// One revision.
-    pub(crate) fn revision_record(&self, _revision: u64) -> Result<Arc<v1::Revision>, NotKept> {
-        unimplemented!()
+    pub(crate) fn revision_record(&self, revision: u64) -> Result<Arc<v1::Revision>, NotKept> {
+        let record = self.kept().one(revision)?;
+        Ok(history::decode(&record))
     }
 
-    /// The oldest revision that is kept: shown, and rolled back to.
+    /// The oldest revision that is kept: shown, and rolled back to. The current one if none was made yet.
     pub(crate) fn oldest_revision(&self) -> u64 {
-        unimplemented!()
+        self.kept().oldest()
+    }
+
+    /// Waits until the writer's thread has ended: after [`Writer::close`], or because it broke.
+    pub(crate) async fn ended(&self) {
+        self.queue.closed().await;
     }
 
     /// Ends the writer after what is queued, and closes the store.
-    pub(crate) async fn close(self) {}
+    pub(crate) async fn close(self) {
+        let (done, closed) = oneshot::channel();
+        if self.queue.send(Job::Close(done)).await.is_ok() {
+            // An error is a writer that broke: closed as well.
+            let _ = closed.await;
+        }
+    }
+
+    async fn ask(&self, job: impl FnOnce(Reply) -> Job) -> Result<Outcome, Refused> {
+        let (reply, answer) = oneshot::channel();
+        let queued = self.queue.send(job(reply)).await;
+        queued.map_err(|_| Refused::Closed)?;
+        answer.await.unwrap_or(Err(Refused::Closed))
+    }
+
+    fn kept(&self) -> RwLockReadGuard<'_, History> {
+        self.history.read().unwrap_or_else(PoisonError::into_inner)
+    }
 }

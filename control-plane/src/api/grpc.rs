@@ -5,7 +5,6 @@ mod discovery;
 mod fleet;
 mod list;
 mod raw;
-mod redact;
 mod targets;
 mod watch;
 

@@ -9,7 +9,6 @@ use inlet_proto::v1;
 use prost_types::Timestamp;
 
 use super::change::{Change, Changed};
-use super::diff::is_equal;
 use super::judge::Judge;
 use super::plan::Plan;
 use super::quotas::Quotas;
@@ -104,6 +103,15 @@ fn make(
         state: next,
         changes,
     }
+}
+
+/// Whether two resources are equal but for what the server keeps.
+fn is_equal(one: &v1::Resource, other: &v1::Resource) -> bool {
+    let mut other = other.clone();
+    if let Some(kept) = one.kept() {
+        other.set_kept(kept);
+    }
+    *one == other
 }
 
 /// What the server keeps of a resource that is new or changed.

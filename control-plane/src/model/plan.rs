@@ -71,6 +71,8 @@ impl Plan {
         if change.prune {
             plan.prune(state);
         }
+        // However they were asked for: parents before their children.
+        plan.deletions.sort_unstable();
         plan
     }
 
@@ -93,6 +95,7 @@ impl Plan {
         findings: &mut Findings,
     ) {
         let mut resource = upsert.resource.clone();
+        let mut has_group = true;
         let targets = match &mut resource.kind {
             Some(Body::TargetGroup(group)) => {
                 let targets = std::mem::take(&mut group.targets);
@@ -105,9 +108,10 @@ impl Plan {
                     .collect()
             }
             Some(Body::Target(target)) => {
-                let port = ports.get(target.target_group.as_str()).copied();
-                let port = port.or_else(|| stored_port(state, &target.target_group));
                 let group = target.target_group.clone();
+                let port = ports.get(group.as_str()).copied();
+                let port = port.or_else(|| stored_port(state, &group));
+                has_group = port.is_some();
                 *target = complete(std::mem::take(target), &group, port.unwrap_or_default());
                 Vec::new()
             }
@@ -128,6 +132,15 @@ impl Plan {
                 violation.field,
                 violation.message,
             );
+        }
+        if is_well_formed && !has_group && !key.as_ref().is_some_and(is_address) {
+            // Without the group its port, and so its address, are not known: the judge will not see it.
+            let group = key.as_ref().and_then(Key::parent);
+            let message = format!(
+                "there is no TargetGroup {}",
+                group.map_or_else(String::new, |it| it.name)
+            );
+            findings.refuse(subject, ViolationKind::Reference, "targetGroup", message);
         }
         let mut add = |resource: v1::Resource| {
             let key = resource.key().filter(is_address)?;

@@ -1,7 +1,7 @@
 //! How much there may be: AWS's defaults times ten (specification: application load balancer, 15; network load
 //! balancer, 14), and more where one installation is meant to be larger than an AWS account.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use inlet_proto::kind::Kind;
 use inlet_proto::name::Key;
@@ -55,7 +55,8 @@ impl Default for Quotas {
 struct Grown<'a> {
     balancers: BTreeSet<&'a str>,
     groups: BTreeSet<&'a str>,
-    created_balancer: Option<&'a Key>,
+    /// By their types; the last one of each.
+    created_balancers: BTreeMap<i32, &'a Key>,
     created_group: Option<&'a Key>,
 }
 
@@ -76,8 +77,8 @@ impl Quotas {
                 findings.refuse(Subject::stored(key), ViolationKind::Quota, "", message);
             }
         };
-        if let Some(key) = grown.created_balancer {
-            for kind in [Type::Application, Type::Network] {
+        for kind in [Type::Application, Type::Network] {
+            if let Some(key) = grown.created_balancers.get(&kind.into()) {
                 let counts = (of_type(before, kind), of_type(after, kind));
                 let what = format!("load balancers of the type {}", kind.as_str_name());
                 check(key, &what, counts, self.load_balancers_per_type);
@@ -120,13 +121,19 @@ impl<'a> Grown<'a> {
     fn of(changes: &'a [Changed]) -> Self {
         let mut grown = Self::default();
         for changed in changes {
-            if changed.after.is_none() || !changed.is_effective() {
+            let Some(after) = changed.after.as_ref().filter(|_| changed.is_effective()) else {
                 continue;
-            }
+            };
             let is_new = changed.before.is_none();
             let top = changed.key.name.split('/').next().unwrap_or_default();
             match changed.key.kind {
-                Kind::LoadBalancer if is_new => grown.created_balancer = Some(&changed.key),
+                Kind::LoadBalancer if is_new => {
+                    if let Some(Body::LoadBalancer(balancer)) = &after.kind {
+                        grown
+                            .created_balancers
+                            .insert(balancer.r#type, &changed.key);
+                    }
+                }
                 Kind::TargetGroup if is_new => grown.created_group = Some(&changed.key),
                 Kind::Target if is_new => drop(grown.groups.insert(top)),
                 // Also when they change: they may forward to more groups than before.

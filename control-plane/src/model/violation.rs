@@ -1,9 +1,11 @@
 //! What is wrong with a change, as data for the edge to print.
 
+use std::collections::HashSet;
+
 use inlet_proto::name::Key;
 
 /// One reason to refuse a change. All reasons are reported at once.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Violation {
     /// The resource that it is about; `None` if it has no kind.
     pub(crate) key: Option<Key>,
@@ -18,7 +20,7 @@ pub(crate) struct Violation {
 }
 
 /// Classes of violations, one per status code or reason.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum ViolationKind {
     /// A resource is not well-formed, or is twice in the change.
     Malformed,
@@ -85,16 +87,15 @@ impl Findings {
         self.found.push((subject.place, violation));
     }
 
-    /// All of them in the order of the change, or nothing.
+    /// All of them in the order of the change, each once, or nothing.
     pub(super) fn into_result(mut self) -> Result<(), Vec<Violation>> {
         if self.found.is_empty() {
             return Ok(());
         }
         self.found.sort_by_key(|(place, _)| *place);
-        Err(self
-            .found
-            .into_iter()
-            .map(|(_, violation)| violation)
-            .collect())
+        // A listener is looked at for its own sake and for its load balancer's.
+        let mut seen = HashSet::new();
+        let found = self.found.into_iter().map(|(_, violation)| violation);
+        Err(found.filter(|it| seen.insert(it.clone())).collect())
     }
 }

@@ -11,12 +11,11 @@ use tonic::{Request, Response, Status};
 
 use crate::api::Shared;
 use crate::api::auth::author;
-use crate::api::grpc::redact::{redact, redact_change};
 use crate::api::grpc::{list, watch};
 use crate::api::outlet::Outflow;
 use crate::api::page::{self, Page};
 use crate::api::status::Problem;
-use crate::model::{Change, State, with_targets};
+use crate::model::{Change, State, redact, redact_change, with_targets};
 use crate::writer::{Outcome, Refused, Rollback};
 
 /// Longest message of a change, in bytes.
@@ -142,11 +141,9 @@ fn check_note(message: &str) -> Result<(), Problem> {
 }
 
 fn answer(outcome: Outcome) -> v1::ApplyResponse {
-    let mut changes = outcome.changes;
-    changes.iter_mut().for_each(redact_change);
     v1::ApplyResponse {
         revision: outcome.revision,
-        changes,
+        changes: outcome.changes,
         committed: outcome.committed,
     }
 }
@@ -204,7 +201,7 @@ fn history(shared: &Shared, request: &v1::HistoryRequest) -> Result<v1::HistoryR
     let mut page = Page::new(size);
     let mut is_cut = false;
     // One more than asked for tells whether there is a next page.
-    for record in shared.writer.history(before, size + 1)? {
+    for record in shared.writer.history(before, size + 1) {
         if page.push(shown_revision(&record, request.summary)).is_err() {
             is_cut = true;
             break;
