@@ -34,7 +34,10 @@ fn json(node: &Node) -> Result<Value, Mistake> {
         tree::Value::Mapping(entries) => {
             let mut fields = Map::new();
             for entry in entries {
-                if fields.insert(entry.key.clone(), json(&entry.node)?).is_some() {
+                if fields
+                    .insert(entry.key.clone(), json(&entry.node)?)
+                    .is_some()
+                {
                     let message = format!("'{}' is given twice", tree::shown(&entry.key));
                     return Err(Mistake::new(entry.line, message));
                 }
@@ -67,11 +70,7 @@ mod tests {
 
     #[test]
     fn mistakes_have_their_line() {
-        for (text, line) in [
-            ("a: 1\na: 2\n", 2),
-            ("a: 1\n---\nb: 2\n", 3),
-            ("a: [\n", 1),
-        ] {
+        for (text, line) in [("a: 1\na: 2\n", 2), ("a: 1\n---\nb: 2\n", 3), ("a: [\n", 1)] {
             assert!(value(text).unwrap_err().line >= line, "{text}");
         }
     }
