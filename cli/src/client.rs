@@ -122,7 +122,7 @@ impl Client {
             )));
         }
         let mut client = self.configuration.clone();
-        self.wait(client.apply(request)).await
+        self.change(client.apply(request)).await
     }
 
     /// Goes back to an earlier configuration.
@@ -131,7 +131,7 @@ impl Client {
         request: v1::RollbackRequest,
     ) -> Result<v1::ApplyResponse, Error> {
         let mut client = self.configuration.clone();
-        self.wait(client.rollback(request)).await
+        self.change(client.rollback(request)).await
     }
 
     /// One resource. Errors: it is not there, with a near miss.
@@ -242,13 +242,13 @@ impl Client {
     /// Registers targets.
     pub(crate) async fn register(&self, request: v1::RegisterRequest) -> Result<u64, Error> {
         let mut client = self.targets.clone();
-        Ok(self.wait(client.register(request)).await?.revision)
+        Ok(self.change(client.register(request)).await?.revision)
     }
 
     /// Deregisters targets.
     pub(crate) async fn deregister(&self, request: v1::DeregisterRequest) -> Result<u64, Error> {
         let mut client = self.targets.clone();
-        Ok(self.wait(client.deregister(request)).await?.revision)
+        Ok(self.change(client.deregister(request)).await?.revision)
     }
 
     /// The health of a group's targets. Errors: there is no such group, with a near miss.
@@ -319,6 +319,17 @@ impl Client {
         with_hint(error, manifest::nearest(&key.name, &names))
     }
 
+    /// A call that changes something: if the answer is lost, nobody knows whether it did.
+    async fn change<T>(
+        &self,
+        call: impl Future<Output = Result<Response<T>, Status>>,
+    ) -> Result<T, Error> {
+        self.wait(call).await.map_err(|error| match error {
+            Error::Unreachable { server, reason } => Error::Lost { server, reason },
+            error => error,
+        })
+    }
+
     async fn wait<T>(
         &self,
         call: impl Future<Output = Result<Response<T>, Status>>,
@@ -335,7 +346,7 @@ fn with_hint(error: Error, near: Option<&str>) -> Error {
     match (error, near) {
         (Error::Answered { code, message }, Some(near)) => Error::Answered {
             code,
-            message: format!("{message}: did you mean '{near}'?"),
+            message: format!("{message}; did you mean '{near}'?"),
         },
         (Error::Refused(mut violations), Some(near)) => {
             let missing = violations
@@ -344,7 +355,7 @@ fn with_hint(error: Error, near: Option<&str>) -> Error {
             if let Some(violation) = missing {
                 violation
                     .description
-                    .push_str(&format!(": did you mean '{near}'?"));
+                    .push_str(&format!("; did you mean '{near}'?"));
             }
             Error::Refused(violations)
         }

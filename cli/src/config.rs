@@ -7,6 +7,7 @@
 mod server;
 mod settings;
 
+use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 
 use clap::Args;
@@ -77,7 +78,7 @@ impl Environment {
             server: text("INLET_SERVER"),
             token: text("INLET_TOKEN"),
             settings: folder.map(|folder| folder.join("inlet").join("config.yaml")),
-            user: text("USER").or_else(|| text("LOGNAME")),
+            user: text("USER").or_else(|| text("LOGNAME")).or_else(user_name),
             host: std::fs::read_to_string("/proc/sys/kernel/hostname").ok(),
         }
     }
@@ -118,6 +119,17 @@ impl Config {
             author: environment.author(),
         })
     }
+}
+
+/// The name of the user that this process runs as, where the environment does not say.
+fn user_name() -> Option<String> {
+    let user = std::fs::metadata("/proc/self").ok()?.uid();
+    let users = std::fs::read_to_string("/etc/passwd").ok()?;
+    users.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        let name = fields.next()?;
+        (fields.nth(1)?.parse() == Ok(user)).then(|| name.to_owned())
+    })
 }
 
 #[cfg(test)]

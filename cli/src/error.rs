@@ -8,7 +8,7 @@ use tonic::{Code, Status};
 use crate::config::Server;
 
 /// Exit status: refused or failed.
-const FAILED: u8 = 1;
+pub(crate) const FAILED: u8 = 1;
 /// Exit status: the command line is wrong.
 pub(crate) const WRONG_USE: u8 = 2;
 
@@ -21,6 +21,8 @@ pub(crate) enum Error {
     Manifests(Vec<String>),
     /// Nobody answers at the address, or not a control plane.
     Unreachable { server: Server, reason: String },
+    /// The answer to a change did not come.
+    Lost { server: Server, reason: String },
     /// The control plane has refused, for these reasons.
     Refused(Vec<FieldViolation>),
     /// The control plane has answered with an error.
@@ -101,6 +103,10 @@ impl Error {
                 "Is it running? Start one with 'inlet-control-plane --insecure', or name another with --server, \
                  INLET_SERVER or --context."
                     .to_owned(),
+            ],
+            Self::Lost { server, reason } => vec![
+                format!("error: the control plane at {server} did not answer: {reason}"),
+                "Whether the change was made is not known: look at 'lbctl history'.".to_owned(),
             ],
             Self::Refused(violations) => {
                 let mut lines: Vec<_> = violations.iter().map(violation).collect();

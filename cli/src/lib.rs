@@ -35,26 +35,25 @@ const LATER_COMMANDS: [&str; 7] = ["explain", "top", "tail", "key", "usage", "dr
 /// Reads the command line. Errors: the exit status, after saying what is wrong, or after the help that was asked for.
 pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Flags, ExitCode> {
     Flags::try_parse_from(arguments).map_err(|error| {
-        if let Some(later) = later(&error) {
-            eprintln!("error: '{later}' is not supported yet");
-            return ExitCode::FAILURE;
+        match later(&error) {
+            Some(later) => eprintln!("error: '{later}' is not supported yet"),
+            // A closed pipe is no reason to complain.
+            None => drop(error.print()),
         }
-        // A closed pipe is no reason to complain.
-        let _ = error.print();
-        match error.kind() {
-            ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => ExitCode::SUCCESS,
-            _ => ExitCode::from(error::WRONG_USE),
-        }
+        ExitCode::from(status(&error))
     })
 }
 
 /// Runs a command to its end, and says on stderr why it failed if it did.
 pub async fn run(flags: Flags) -> ExitCode {
+    let mut session = Session::new(flags.global);
     let command = match flags.command {
-        Command::Demo(demo) => return command::demo::run(demo).await,
+        Command::Demo(demo) => match session.out.only_text("demo") {
+            Ok(()) => return command::demo::run(demo).await,
+            Err(error) => return finish(&session, &error),
+        },
         command => command,
     };
-    let mut session = Session::new(flags.global);
     let ran = command::run(command, &mut session).await;
     ran.map_or_else(|error| finish(&session, &error), |()| ExitCode::SUCCESS)
 }
@@ -64,6 +63,15 @@ fn finish(session: &Session, error: &Error) -> ExitCode {
         session.out.complain(&line);
     }
     ExitCode::from(error.status())
+}
+
+/// The exit status of a command line that is not run.
+fn status(error: &clap::Error) -> u8 {
+    match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => 0,
+        _ if later(error).is_some() => error::FAILED,
+        _ => error::WRONG_USE,
+    }
 }
 
 /// The command that was asked for and that only later versions have.

@@ -104,7 +104,7 @@ fn read_file(path: &Path, documents: &mut Vec<Written>, mistakes: &mut Vec<Strin
     let folder = if is_stdin {
         Path::new("")
     } else {
-        path.parent().unwrap_or(Path::new(""))
+        path.parent().unwrap_or_else(|| Path::new(""))
     };
     let parsed = text.map_err(|why| vec![format!("{name}: {why}")]);
     match parsed.and_then(|text| parse(&text, &name, folder)) {

@@ -170,7 +170,7 @@ async fn what_is_missing_comes_with_what_may_have_been_meant() {
     for (name, said) in [
         (
             "catalgo",
-            "error: there is no TargetGroup catalgo: did you mean 'catalog'?",
+            "error: there is no TargetGroup catalgo; did you mean 'catalog'?",
         ),
         (
             "nothing-like-it",

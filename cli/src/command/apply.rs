@@ -23,9 +23,10 @@ pub(crate) struct FileFlags {
 }
 
 /// Flags of `lbctl apply`.
-///
-/// Prints what became of each resource and the new revision. If any document is bad, nothing is stored.
 #[derive(Args)]
+#[command(
+    after_help = "Prints what became of each resource and the new revision. If any document is bad, nothing is stored."
+)]
 pub(crate) struct Flags {
     #[command(flatten)]
     files: FileFlags,

@@ -16,9 +16,10 @@ use crate::error::{self, Error, count};
 use crate::output::form;
 
 /// Flags of `lbctl backup`.
-///
-/// The file holds manifests and a checksum; 'restore' takes it, and 'apply -f' too. Private keys are not in it.
 #[derive(Args)]
+#[command(
+    after_help = "The file holds manifests and a checksum; 'restore' takes it, and 'apply -f' too. Private keys are not in it."
+)]
 pub(crate) struct Flags {
     /// File to write, replaced whole if it exists, or '-' for standard output
     #[arg(value_name = "FILE")]
@@ -61,7 +62,7 @@ fn keep(path: &Path, text: &str) -> io::Result<()> {
     let folder = path
         .parent()
         .filter(|folder| !folder.as_os_str().is_empty());
-    File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
+    File::open(folder.unwrap_or_else(|| Path::new(".")))?.sync_all()
 }
 
 fn write_new(path: &Path, text: &str) -> io::Result<()> {

@@ -7,9 +7,8 @@ use super::Session;
 use crate::error::Error;
 
 /// Flags of `lbctl completion`.
-///
-/// For bash: source <(lbctl completion bash)
 #[derive(Args)]
+#[command(after_help = "For bash: source <(lbctl completion bash)")]
 pub(crate) struct Flags {
     /// Shell
     shell: Shell,

@@ -15,9 +15,10 @@ use crate::error::Error;
 use crate::manifests::{self, Written};
 
 /// Flags of `lbctl delete`.
-///
-/// Nothing is asked: see with --dry-run what would go. What others refer to, and what is protected, is not deleted.
 #[derive(Args)]
+#[command(
+    after_help = "Nothing is asked: see with --dry-run what would go. What others refer to, and what is protected, is not deleted."
+)]
 pub(crate) struct Flags {
     /// Kind, in singular or plural
     #[arg(value_parser = kind::parser(), required_unless_present = "files", conflicts_with = "files", requires = "names")]

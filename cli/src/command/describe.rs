@@ -8,11 +8,12 @@ use inlet_proto::kind::Kind;
 use inlet_proto::name::Key;
 use inlet_proto::v1::resource::Kind as Body;
 use inlet_proto::{manifest, v1};
+use jiff::tz::TimeZone;
 
 use super::{Session, kind};
 use crate::client::{Client, Selection};
 use crate::error::Error;
-use crate::output::age::age;
+use crate::output::age::{age, date};
 use crate::output::description::Description;
 use crate::output::style::Style;
 use crate::output::{Format, fleet, form, kinds};
@@ -75,7 +76,11 @@ impl Surroundings {
         let kept = self.resource.kept().unwrap_or_default();
         let dated = |time: Option<prost_types::Timestamp>| {
             time.map_or_else(String::new, |time| {
-                format!("{time} ({} ago)", age(now, Some(&time)))
+                format!(
+                    "{} ({} ago)",
+                    date(Some(&time), &TimeZone::system()),
+                    age(now, Some(&time))
+                )
             })
         };
         text.facts(&[

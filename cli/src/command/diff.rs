@@ -55,7 +55,7 @@ pub(crate) async fn run(flags: Flags, session: &mut Session) -> Result<(), Error
             response.changes,
             [
                 format!("revision {}", response.revision),
-                "as applied".to_owned(),
+                "after apply".to_owned(),
             ],
         )
     } else {

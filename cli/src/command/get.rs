@@ -12,9 +12,8 @@ use crate::error::Error;
 use crate::output::{Format, Out, form, kinds};
 
 /// Flags of `lbctl get`.
-///
-/// With '-o yaml' and '-o json' it prints what 'apply' accepts.
 #[derive(Args)]
+#[command(after_help = "With '-o yaml' and '-o json' it prints what 'apply' accepts.")]
 pub(crate) struct Flags {
     /// Kind, in singular or plural
     #[arg(value_parser = kind::parser())]

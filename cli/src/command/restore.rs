@@ -18,9 +18,10 @@ use crate::manifests;
 const MAX_BYTES: usize = 4 * MAX_MESSAGE_BYTES;
 
 /// Flags of `lbctl restore`.
-///
-/// What the backup does not have is deleted, targets included. Refused whole if anything is wrong with it.
 #[derive(Args)]
+#[command(
+    after_help = "What the backup does not have is deleted, targets included. Refused whole if anything is wrong with it."
+)]
 pub(crate) struct Flags {
     /// File that 'backup' has written, or '-' for standard input
     #[arg(value_name = "FILE")]

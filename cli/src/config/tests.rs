@@ -1,3 +1,5 @@
+//! What of flags, environment and settings wins, and what is said about wrong ones.
+
 use super::*;
 
 const SETTINGS: &str = "current-context: home

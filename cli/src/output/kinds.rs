@@ -233,7 +233,7 @@ kind: Rule
 name: zfirst
 listener: shop/http
 priority: 3
-conditions: [{pathPattern: {values: [/a/*, /b, /c, /d, /e]}}]
+conditions: [{pathPattern: {values: [/a/*, /b]}}]
 actions: [{forward: {targetGroups: [{name: catalog}]}}]
 ---
 kind: Target
@@ -273,7 +273,7 @@ port: 80
             (
                 Kind::Rule,
                 "NAME               PRIORITY   CONDITIONS                          ACTION                       AGE\n\
-                 shop/http/zfirst          3   pathPattern=/a/*,/b,/c,+2           forward catalog              -\n\
+                 shop/http/zfirst          3   pathPattern=/a/*,/b           forward catalog              -\n\
                  shop/http/second         20   hostHeader=a.b queryString=a=b,c    forward blue:3,green:1       -\n",
             ),
             (
@@ -290,5 +290,19 @@ port: 80
             assert_eq!(squeezed(&render(kind, false)), squeezed(expected));
         }
         assert!(render(Kind::LoadBalancer, true).contains("team=storefront"));
+    }
+
+    #[test]
+    fn many_values_are_counted() {
+        let values = ["/a", "/b", "/c", "/d"].map(str::to_owned).to_vec();
+        let regex_values = vec!["^/e$".to_owned()];
+        let path = v1::ValuesCondition {
+            values,
+            regex_values,
+        };
+        let tested = v1::Condition {
+            kind: Some(v1::condition::Kind::PathPattern(path)),
+        };
+        assert_eq!(condition(&tested), "pathPattern=/a,/b,/c,+2");
     }
 }

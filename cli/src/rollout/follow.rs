@@ -107,3 +107,6 @@ fn tell(out: &Out, rollout: &Rollout, patience: Duration) -> Result<(), Error> {
     ));
     Err(Error::Told)
 }
+
+#[cfg(test)]
+mod tests;
