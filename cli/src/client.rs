@@ -29,9 +29,9 @@ const CONNECT_PATIENCE: Duration = Duration::from_secs(5);
 /// How long an answer, or the first of a stream, may take.
 const ANSWER_PATIENCE: Duration = Duration::from_secs(60);
 /// How long a connection may be silent before it is asked whether it is alive.
-const PING_EVERY: Duration = Duration::from_secs(5);
+const PING_EVERY: Duration = Duration::from_secs(3);
 /// How long it may take to say so.
-const PING_PATIENCE: Duration = Duration::from_secs(10);
+const PING_PATIENCE: Duration = Duration::from_secs(7);
 /// Resources asked for at once.
 const PAGE_SIZE: u32 = 1000;
 /// Pages of one list at most.

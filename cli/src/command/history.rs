@@ -89,7 +89,7 @@ async fn newest(limit: u32, client: &Client) -> Result<Vec<v1::Revision>, Error>
 }
 
 fn table(revisions: &[v1::Revision], zone: &TimeZone) -> Table {
-    let mut table = Table::new(&["#REVISION", "TIME", "AUTHOR", "CHANGES", "MESSAGE"]);
+    let mut table = Table::new(&["#REVISION", "TIME", "AUTHOR", "~CHANGES", "~MESSAGE"]);
     for revision in revisions {
         table.row(vec![
             revision.revision.to_string().into(),

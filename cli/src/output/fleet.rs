@@ -21,7 +21,7 @@ pub(crate) fn agents(agents: &[v1::Agent], is_wide: bool, now: SystemTime) -> Ta
         "STATUS",
         "#IN FORCE",
         "#WANTED",
-        "LABELS",
+        "~LABELS",
         "VERSION",
         "LAST SEEN",
     ];
@@ -75,7 +75,7 @@ pub(crate) fn reasons(refusal: &v1::Refusal) -> Vec<String> {
 
 /// The health of targets as a table.
 pub(crate) fn health(targets: &[v1::TargetHealth], is_wide: bool) -> Table {
-    let mut table = Table::new(&["TARGET", "STATE", "REASON", "DESCRIPTION", "AGENTS"]);
+    let mut table = Table::new(&["TARGET", "STATE", "REASON", "~DESCRIPTION", "~AGENTS"]);
     for health in targets {
         let target = health.target.clone().unwrap_or_default();
         let (word, tone) = state(health.state());

@@ -24,7 +24,7 @@ pub(crate) fn table(
     headings.extend(own_headings(kind));
     headings.push("AGE");
     if is_wide {
-        headings.extend(["TAGS", "#REVISION", "UID"]);
+        headings.extend(["~TAGS", "#REVISION", "UID"]);
     }
     let mut table = Table::new(&headings);
     let mut ordered: Vec<_> = resources.iter().collect();
@@ -56,12 +56,18 @@ fn order(resource: &v1::Resource) -> Option<(String, u32)> {
 
 fn own_headings(kind: Kind) -> &'static [&'static str] {
     match kind {
-        Kind::LoadBalancer => &["TYPE", "ADDRESSES", "PLACEMENT"],
-        Kind::TargetGroup => &["PROTOCOL", "#PORT", "#TARGETS", "ALGORITHM", "HEALTH CHECK"],
+        Kind::LoadBalancer => &["TYPE", "~ADDRESSES", "~PLACEMENT"],
+        Kind::TargetGroup => &[
+            "PROTOCOL",
+            "#PORT",
+            "#TARGETS",
+            "ALGORITHM",
+            "~HEALTH CHECK",
+        ],
         Kind::Target => &["#WEIGHT"],
         Kind::Certificate => &["SOURCE"],
-        Kind::Listener => &["PROTOCOL", "#PORT", "DEFAULT ACTION"],
-        Kind::Rule => &["#PRIORITY", "CONDITIONS", "ACTION"],
+        Kind::Listener => &["PROTOCOL", "#PORT", "~DEFAULT ACTION"],
+        Kind::Rule => &["#PRIORITY", "~CONDITIONS", "~ACTION"],
     }
 }
 

@@ -1,8 +1,8 @@
 //! Tables: columns under headings, aligned, as wide as the terminal and no wider.
 
 use comfy_table::{
-    Attribute, Cell as Painted, CellAlignment, Color, ContentArrangement, Row, Table as Drawn,
-    TableStyle,
+    Attribute, Cell as Painted, CellAlignment, Color, ColumnConstraint, ContentArrangement, Row,
+    Table as Drawn, TableStyle,
 };
 
 use super::clean;
@@ -10,6 +10,8 @@ use super::style::{Style, Tone};
 
 /// Spaces between columns.
 const GAP: u16 = 3;
+/// Characters that a column of prose needs to be readable.
+const MIN_PROSE_CHARS: u16 = 12;
 /// Characters of a cell at most, so that one long text does not make all others unreadable.
 const MAX_CELL_CHARS: usize = 400;
 
@@ -20,11 +22,22 @@ pub(crate) struct Table {
     rows: Vec<Vec<Cell>>,
 }
 
-/// A column: its heading, and whether it has numbers, which stand to the right.
+/// A column: its heading, and what it has.
 #[derive(Debug, Clone)]
 struct Column {
     heading: &'static str,
-    is_number: bool,
+    content: Content,
+}
+
+/// What a column has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Content {
+    /// Names and the like, which are not torn apart as long as there is room.
+    Words,
+    /// Numbers, which stand to the right.
+    Numbers,
+    /// What may be wrapped where the terminal is narrow.
+    Prose,
 }
 
 /// What stands in one place; empty is printed as `-`.
@@ -56,11 +69,15 @@ impl<T: Into<String>> From<T> for Cell {
 }
 
 impl Table {
-    /// A table with these headings; one that begins with `#` is of a column of numbers.
+    /// A table with these headings; one that begins with `#` is of a column of numbers, with `~` of one of prose.
     pub(crate) fn new(headings: &[&'static str]) -> Self {
         let column = |heading: &&'static str| Column {
-            heading: heading.trim_start_matches('#'),
-            is_number: heading.starts_with('#'),
+            heading: heading.trim_start_matches(['#', '~']),
+            content: match heading.as_bytes().first() {
+                Some(b'#') => Content::Numbers,
+                Some(b'~') => Content::Prose,
+                _ => Content::Words,
+            },
         };
         Self {
             columns: headings.iter().map(column).collect(),
@@ -106,12 +123,39 @@ impl Table {
             if let Some(drawn) = drawn.column_mut(index) {
                 let is_last = index + 1 == self.columns.len();
                 drawn.set_padding((0, if is_last { 0 } else { GAP }));
-                if column.is_number {
+                if column.content == Content::Numbers {
                     drawn.set_cell_alignment(CellAlignment::Right);
                 }
             }
         }
+        if width.is_some_and(|width| self.has_room(&drawn, width)) {
+            self.keep_words_whole(&mut drawn);
+        }
         drawn.trim_fmt() + "\n"
+    }
+
+    /// Whether everything but prose fits as it is, and leaves a readable width to each column of prose.
+    fn has_room(&self, drawn: &Drawn, width: u16) -> bool {
+        let widths = drawn.column_max_content_widths();
+        let needed = self.columns.iter().zip(widths).map(|(column, width)| {
+            let content = match column.content {
+                Content::Prose => width.min(MIN_PROSE_CHARS),
+                Content::Words | Content::Numbers => width,
+            };
+            usize::from(content) + usize::from(GAP)
+        });
+        needed.sum::<usize>() <= usize::from(width) + usize::from(GAP)
+    }
+
+    fn keep_words_whole(&self, drawn: &mut Drawn) {
+        for (index, column) in self.columns.iter().enumerate() {
+            if let Some(drawn) = drawn
+                .column_mut(index)
+                .filter(|_| column.content != Content::Prose)
+            {
+                drawn.set_constraint(ColumnConstraint::ContentWidth);
+            }
+        }
     }
 }
 
@@ -179,6 +223,32 @@ wire/redis   16379   -
                 "{width}:\n{text}"
             );
         }
+    }
+
+    #[test]
+    fn prose_is_wrapped_before_names_are_torn_apart() {
+        let mut table = Table::new(&["TARGET", "~DESCRIPTION", "~AGENTS"]);
+        let description = "Health checks failed with these codes: [503]";
+        table.row(vec![
+            "127.0.0.1:9001".into(),
+            description.into(),
+            "edge-1".into(),
+        ]);
+        for width in [50, 60, 200] {
+            let text = table.render(Some(width), Style::new(false));
+            assert!(text.contains("127.0.0.1:9001 "), "{text}");
+            assert!(
+                text.lines()
+                    .all(|line| line.chars().count() <= usize::from(width)),
+                "{text}"
+            );
+        }
+        // No room at all: every column gives way.
+        let text = table.render(Some(25), Style::new(false));
+        assert!(
+            text.lines().all(|line| line.chars().count() <= 25),
+            "{text}"
+        );
     }
 
     #[test]
