@@ -1,25 +1,20 @@
-//! `lbctl` with the one command that this branch builds.
+//! `lbctl`: command line, threads, exit status.
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
-
-#[derive(Debug, Parser)]
-#[command(name = "lbctl", version)]
-struct Flags {
-    #[command(subcommand)]
-    command: Command,
-}
-
-#[derive(Debug, Subcommand)]
-enum Command {
-    /// A whole system in one process, on loopback
-    Demo(lbctl::command::demo::Flags),
-}
-
-#[tokio::main]
-async fn main() -> ExitCode {
-    match Flags::parse().command {
-        Command::Demo(flags) => lbctl::command::demo::run(flags).await,
+fn main() -> ExitCode {
+    let flags = match lbctl::parse(std::env::args_os()) {
+        Ok(flags) => flags,
+        Err(status) => return status,
+    };
+    match tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+    {
+        Ok(runtime) => runtime.block_on(lbctl::run(flags)),
+        Err(error) => {
+            eprintln!("error: cannot start threads: {error}");
+            ExitCode::FAILURE
+        }
     }
 }

@@ -8,6 +8,7 @@
 mod document;
 mod emit;
 mod json;
+mod plain;
 mod print;
 mod scalar;
 mod suggest;
@@ -23,6 +24,7 @@ use prost_reflect::{DynamicMessage, MessageDescriptor, Value};
 use crate::kind::Kind;
 use crate::v1;
 use document::{POOL, ReadFile, Reader};
+pub use suggest::nearest;
 use tree::{Entry, Mistake, Node};
 
 /// A document that holds other documents, as `get -o json` prints several.
@@ -98,6 +100,16 @@ pub fn to_yaml(resource: &v1::Resource, kept: bool) -> String {
 /// The manifest form of a resource as a JSON value; see [`to_yaml`].
 pub fn to_json(resource: &v1::Resource, kept: bool) -> serde_json::Value {
     print::resource(resource, kept)
+}
+
+/// Any JSON value as a YAML document, as [`to_yaml`] prints a resource.
+pub fn json_to_yaml(value: &serde_json::Value) -> String {
+    emit::yaml(value)
+}
+
+/// The one document of a YAML or JSON text that is no manifest; null if it has none. Errors: the first mistake.
+pub fn read_value(text: &str) -> Result<serde_json::Value, ManifestError> {
+    plain::value(text)
 }
 
 /// What has been read of one file so far.

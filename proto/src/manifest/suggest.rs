@@ -6,7 +6,7 @@ use super::tree::shown;
 const MAX_CHARS: usize = 64;
 
 /// The candidate nearest to a word, if it is near: by edits, case, `-` and `_` aside.
-pub(super) fn nearest<'a>(word: &str, candidates: &[&'a str]) -> Option<&'a str> {
+pub fn nearest<'a>(word: &str, candidates: &[&'a str]) -> Option<&'a str> {
     let word = folded(word);
     let chars = word.chars().count();
     if chars > MAX_CHARS {
