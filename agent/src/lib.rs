@@ -11,6 +11,7 @@ pub mod access_log;
 pub mod balance;
 pub mod compile;
 pub mod config;
+pub mod discovery;
 pub mod edge;
 pub mod health;
 pub mod http;

@@ -1,0 +1,2 @@
+//! The control side.
+pub mod exchange;
