@@ -8,6 +8,7 @@
 //! Beside these: [`health`] judges targets, [`live`] is what outlives a table, [`metrics`] counts, [`admin`] shows it all.
 
 pub mod access_log;
+pub mod admin;
 pub mod balance;
 pub mod compile;
 pub mod config;

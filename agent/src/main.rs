@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use clap::error::ErrorKind;
 use inlet_agent::config::{Config, Flags, LogFormat};
-use inlet_agent::start::start;
+use inlet_agent::start::{ready, start};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
@@ -52,23 +52,23 @@ async fn run(config: Config) -> Result<(), String> {
     let signals = (
         signal(SignalKind::terminate()),
         signal(SignalKind::interrupt()),
+        signal(SignalKind::hangup()),
     );
-    let (Ok(mut terminate), Ok(mut interrupt)) = signals else {
+    let (Ok(mut terminate), Ok(mut interrupt), Ok(mut hangup)) = signals else {
         return Err("cannot listen to signals".to_owned());
     };
-    let mut running = start(config).await.map_err(|error| error.to_string())?;
-    let mut revision = running.revision.clone();
-    let mut said_ready = false;
+    let running = start(config).await.map_err(|error| error.to_string())?;
+    let mut facts = running.facts.clone();
+    let mut is_ready = false;
     loop {
         tokio::select! {
-            changed = revision.changed(), if !said_ready => {
-                if changed.is_ok() {
-                    say_ready(*revision.borrow_and_update());
-                }
-                said_ready = true;
+            revision = ready(&mut facts), if !is_ready => {
+                say_ready(revision);
+                is_ready = true;
             }
             _ = terminate.recv() => break,
             _ = interrupt.recv() => break,
+            _ = hangup.recv() => running.reopen_access_log(),
             why = running.failed() => return Err(why),
         }
     }

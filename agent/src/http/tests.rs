@@ -344,7 +344,10 @@ fn listener(address: SocketAddr, settings: Settings) -> Arc<Listener> {
 
 /// The one place that knows how a router without rules is made.
 fn router(default: Action) -> Arc<Router> {
-    Arc::new(Router { default })
+    Arc::new(Router {
+        default,
+        rules: Arc::default(),
+    })
 }
 
 fn table(listener: Option<&Arc<Listener>>, group: &Arc<Group>) -> Arc<Table> {
