@@ -27,7 +27,7 @@ use crate::output::progress::Progress;
 /// How long connecting may take.
 const CONNECT_PATIENCE: Duration = Duration::from_secs(5);
 /// How long an answer, or the first of a stream, may take.
-const ANSWER_PATIENCE: Duration = Duration::from_secs(60);
+const ANSWER_PATIENCE: Duration = Duration::from_secs(30);
 /// How long a connection may be silent before it is asked whether it is alive.
 const PING_EVERY: Duration = Duration::from_secs(3);
 /// How long it may take to say so.

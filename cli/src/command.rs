@@ -17,6 +17,8 @@ mod rollback;
 mod target;
 mod watch;
 
+use std::process::ExitCode;
+
 use clap::{Parser, Subcommand};
 
 use crate::client::Client;
@@ -97,10 +99,13 @@ impl Session {
     }
 }
 
-/// Runs a command. `demo` is not one of these: it is no client of anything.
-pub(crate) async fn run(command: Command, session: &mut Session) -> Result<(), Error> {
-    match command {
-        Command::Demo(_) => unreachable!("run by the caller"),
+/// Runs a command. Only `demo` has an exit status of its own: it is no client of anything.
+pub(crate) async fn run(command: Command, session: &Session) -> Result<ExitCode, Error> {
+    let ran = match command {
+        Command::Demo(flags) => {
+            session.out.only_text("demo")?;
+            return Ok(demo::run(flags).await);
+        }
         Command::Apply(flags) => apply::run(flags, session).await,
         Command::Diff(flags) => diff::run(flags, session).await,
         Command::Get(flags) => get::run(flags, session).await,
@@ -115,7 +120,8 @@ pub(crate) async fn run(command: Command, session: &mut Session) -> Result<(), E
         Command::Restore(flags) => restore::run(flags, session).await,
         Command::Completion(flags) => completion::run(&flags, session),
         Command::Version => version(session),
-    }
+    };
+    ran.map(|()| ExitCode::SUCCESS)
 }
 
 fn version(session: &Session) -> Result<(), Error> {

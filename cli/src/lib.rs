@@ -26,7 +26,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
-use command::{Command, Flags, Session};
+use command::{Flags, Session};
 use error::Error;
 
 /// Commands that later versions have, as `lbctl` or the command before them is asked for them.
@@ -46,16 +46,9 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Flags, Exi
 
 /// Runs a command to its end, and says on stderr why it failed if it did.
 pub async fn run(flags: Flags) -> ExitCode {
-    let mut session = Session::new(flags.global);
-    let command = match flags.command {
-        Command::Demo(demo) => match session.out.only_text("demo") {
-            Ok(()) => return command::demo::run(demo).await,
-            Err(error) => return finish(&session, &error),
-        },
-        command => command,
-    };
-    let ran = command::run(command, &mut session).await;
-    ran.map_or_else(|error| finish(&session, &error), |()| ExitCode::SUCCESS)
+    let session = Session::new(flags.global);
+    let ran = command::run(flags.command, &session).await;
+    ran.unwrap_or_else(|error| finish(&session, &error))
 }
 
 fn finish(session: &Session, error: &Error) -> ExitCode {

@@ -35,7 +35,7 @@ enum Action {
 }
 
 /// Runs it.
-pub(crate) async fn run(flags: Flags, session: &mut Session) -> Result<(), Error> {
+pub(crate) async fn run(flags: Flags, session: &Session) -> Result<(), Error> {
     match flags.action {
         Action::List => list(session).await,
         Action::Describe { name } => describe(&name, session).await,

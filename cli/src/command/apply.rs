@@ -38,7 +38,7 @@ pub(crate) struct Flags {
 }
 
 /// Runs it.
-pub(crate) async fn run(flags: Flags, session: &mut Session) -> Result<(), Error> {
+pub(crate) async fn run(flags: Flags, session: &Session) -> Result<(), Error> {
     let documents = manifests::read(&flags.files.files)?;
     let client = session.connect().await?;
     let request = v1::ApplyRequest {

@@ -27,7 +27,7 @@ pub(crate) struct Flags {
 }
 
 /// Runs it.
-pub(crate) async fn run(flags: Flags, session: &mut Session) -> Result<(), Error> {
+pub(crate) async fn run(flags: Flags, session: &Session) -> Result<(), Error> {
     session.out.only_text("backup")?;
     let client = session.connect().await?;
     let (resources, revision) = client.everything().await?;

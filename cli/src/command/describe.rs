@@ -44,7 +44,7 @@ struct Surroundings {
 }
 
 /// Runs it.
-pub(crate) async fn run(flags: Flags, session: &mut Session) -> Result<(), Error> {
+pub(crate) async fn run(flags: Flags, session: &Session) -> Result<(), Error> {
     let key = kind::key(flags.kind, &flags.name)?;
     let client = session.connect().await?;
     let resource = client.get(&key).await?;

@@ -38,7 +38,7 @@ pub(crate) struct Flags {
 }
 
 /// Runs it.
-pub(crate) async fn run(flags: Flags, session: &mut Session) -> Result<(), Error> {
+pub(crate) async fn run(flags: Flags, session: &Session) -> Result<(), Error> {
     let out = &session.out;
     let (changes, sides) = if flags.revisions.is_empty() {
         let documents = manifests::read(&flags.files)?;

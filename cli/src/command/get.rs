@@ -40,7 +40,7 @@ pub(crate) struct Flags {
 }
 
 /// Runs it.
-pub(crate) async fn run(flags: Flags, session: &mut Session) -> Result<(), Error> {
+pub(crate) async fn run(flags: Flags, session: &Session) -> Result<(), Error> {
     let keys = flags.names.iter().map(|name| kind::key(flags.kind, name));
     let keys = keys.collect::<Result<Vec<_>, _>>()?;
     let client = session.connect().await?;

@@ -38,7 +38,7 @@ enum Action {
 }
 
 /// Runs it.
-pub(crate) async fn run(flags: Flags, session: &mut Session) -> Result<(), Error> {
+pub(crate) async fn run(flags: Flags, session: &Session) -> Result<(), Error> {
     let client = session.connect().await?;
     match flags.action {
         Some(Action::Show { revision }) => show(revision, &client, &session.out).await,

@@ -18,7 +18,7 @@ pub(crate) struct Flags {
 }
 
 /// Runs it.
-pub(crate) async fn run(flags: Flags, session: &mut Session) -> Result<(), Error> {
+pub(crate) async fn run(flags: Flags, session: &Session) -> Result<(), Error> {
     let client = session.connect().await?;
     let request = v1::RollbackRequest {
         revision: flags.revision,

@@ -61,7 +61,7 @@ struct Which {
 }
 
 /// Runs it.
-pub(crate) async fn run(flags: Flags, session: &mut Session) -> Result<(), Error> {
+pub(crate) async fn run(flags: Flags, session: &Session) -> Result<(), Error> {
     match flags.action {
         Action::Add {
             which,

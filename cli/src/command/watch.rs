@@ -31,7 +31,7 @@ pub(crate) struct Flags {
 }
 
 /// Runs it.
-pub(crate) async fn run(flags: Flags, session: &mut Session) -> Result<(), Error> {
+pub(crate) async fn run(flags: Flags, session: &Session) -> Result<(), Error> {
     let client = session.connect().await?;
     let after = match flags.after {
         Some(after) => after,
