@@ -8,6 +8,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
+use rustix::net::RecvFlags;
 use tokio::net::TcpStream;
 
 use crate::edge::{Accepted, InForce, Open, Slot, Worker};
@@ -122,7 +123,7 @@ impl Client {
             (true, true) => Poll::Ready(None),
             (false, true) => Poll::Ready(self.refuse(worker, Failure::RequestTimeout, 0)),
             // An old connection may have one more request.
-            (true, false) if self.must_not_wait(worker) => Poll::Ready(None),
+            (true, false) if self.must_not_wait(worker) && !self.has_request() => Poll::Ready(None),
             (_, false) => Poll::Pending,
         }
     }
@@ -134,6 +135,12 @@ impl Client {
                 .table
                 .listener(self.flow.listener)
                 .is_none()
+    }
+
+    /// The system has bytes that the runtime has not heard of yet; it will.
+    fn has_request(&self) -> bool {
+        let flags = RecvFlags::PEEK | RecvFlags::DONTWAIT;
+        rustix::net::recv(&self.stream, &mut [0], flags).is_ok_and(|(bytes, _)| bytes > 0)
     }
 
     /// Bytes of a head, from its first byte or after others. Some(None) = close.

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use tokio::net::TcpStream;
 
-use crate::balance;
 use crate::edge::Worker;
 use crate::l4::dial;
 use crate::live::{self, InFlight};
@@ -16,9 +15,6 @@ use super::{End, Exchange};
 
 /// Longest time for a connection to a target to open.
 const CONNECT_TIMEOUT_SECONDS: u32 = 10;
-
-/// Draws for a target that has not refused yet.
-const DRAWS_PER_ATTEMPT: usize = 8;
 
 /// A connection to a target.
 #[derive(Debug)]
@@ -98,18 +94,18 @@ impl Exchange {
     }
 
     /// A target other than one that refused. None = there is no other.
-    fn pick_other(
-        &mut self,
-        worker: &Worker,
-        refused: live::TargetId,
-    ) -> Option<Arc<live::Target>> {
-        let group = self.group()?;
-        let draws =
-            (0..DRAWS_PER_ATTEMPT).map_while(|_| balance::pick(group, worker.random()).ok());
-        let mut others = draws
-            .map(|picked| picked.target)
-            .filter(|target| target.id != refused);
-        others.next()
+    ///
+    /// Any of them, not the algorithm's choice: by fewest requests in flight, a target that refuses all would be it again.
+    fn pick_other(&self, worker: &Worker, refused: live::TargetId) -> Option<Arc<live::Target>> {
+        let schedule = self.group()?.pool.schedule.load();
+        let eligible = &schedule.eligible;
+        let first = worker.random()
+            % u64::try_from(eligible.len())
+                .ok()
+                .filter(|targets| *targets > 0)?;
+        let (before, after) = eligible.split_at_checked(usize::try_from(first).ok()?)?;
+        let mut in_turn = after.iter().chain(before).map(|(target, _)| target);
+        in_turn.find(|target| target.id != refused).map(Arc::clone)
     }
 
     /// Takes a connection from the pool, or opens one.

@@ -255,6 +255,75 @@ fn a_listener_that_is_gone_finishes_what_is_under_way() {
 }
 
 #[test]
+fn a_request_that_was_on_its_way_to_a_listener_is_served() {
+    run(async {
+        let rig = Rig::start().await;
+        let mut client = rig.client().await;
+        until(|| rig.worker.open_connections() == 1).await;
+        client.send(GET).await;
+        rig.worker.swap(table(None, &rig.group));
+        let mut target = rig.target().await;
+        target.head().await;
+        target.send(OK).await;
+        let response = client.rest().await;
+        assert!(
+            response.contains("Connection: close\r\n") && response.ends_with("ok"),
+            "{response}"
+        );
+    });
+}
+
+#[test]
+fn a_request_that_is_refused_is_the_last_and_counted() {
+    run(async {
+        let rig = Rig::start().await;
+        let cases = [
+            (400, "GET / HTTP/1.1\r\n\r\n".to_owned()),
+            (400, "\x16\x03\x01\x02".repeat(4)),
+            (
+                400,
+                format!(
+                    "GET / HTTP/1.1\r\nHost: a\r\nA: {}\r\n\r\n",
+                    "b".repeat(17_000)
+                ),
+            ),
+            (405, "TRACE / HTTP/1.1\r\nHost: a\r\n\r\n".to_owned()),
+            (
+                414,
+                format!("GET /{} HTTP/1.1\r\nHost: a\r\n\r\n", "a".repeat(17_000)),
+            ),
+            (414, "a".repeat(17_000)),
+            (
+                463,
+                format!(
+                    "GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: {}\r\n\r\n",
+                    "a,".repeat(31)
+                ),
+            ),
+            (
+                501,
+                "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip\r\n\r\n".to_owned(),
+            ),
+            (505, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_owned()),
+        ];
+        for (status, request) in &cases {
+            let before = rig.made(*status);
+            let mut client = rig.client().await;
+            // What follows it is not looked at.
+            client.send(format!("{request}{GET}")).await;
+            let head = client.expect_made(*status).await;
+            assert!(head.contains("Connection: close\r\n"), "{head}");
+            client.expect_end().await;
+            client.close();
+            until(|| rig.worker.open_connections() == 0).await;
+            assert_eq!(rig.made(*status), before + 1);
+        }
+        assert_eq!(rig.counters().requests.value(), cases.len() as u64);
+        assert_eq!(rig.group_counters().requests.value(), 0);
+    });
+}
+
+#[test]
 fn a_request_is_decided_by_the_table_that_it_began_with() {
     run(async {
         let rig = Rig::start().await;
@@ -378,5 +447,10 @@ fn an_answer_before_the_end_of_the_request_is_the_last() {
 #[test]
 fn an_idle_connection_is_small() {
     let serving = size_of::<crate::http::connection::Serving>();
-    assert!(serving <= 320, "{serving} bytes");
+    assert!(serving <= 232, "{serving} bytes");
+    let exchange = size_of::<crate::http::exchange::Exchange>();
+    assert!(
+        exchange <= 704,
+        "{exchange} bytes while a request is under way"
+    );
 }
