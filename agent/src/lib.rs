@@ -8,6 +8,7 @@
 //! Beside these: [`health`] judges targets, [`live`] is what outlives a table, [`admin`] shows it all.
 
 pub mod access_log;
+pub mod admin;
 pub mod balance;
 pub mod compile;
 pub mod config;
@@ -18,5 +19,6 @@ pub mod http;
 pub mod l4;
 pub mod live;
 pub mod matching;
+pub mod metrics;
 pub mod start;
 pub mod table;

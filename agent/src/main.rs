@@ -72,8 +72,11 @@ async fn run(config: Config) -> Result<(), String> {
             why = running.failed() => return Err(why),
         }
     }
-    running.shutdown().await;
-    Ok(())
+    tokio::select! {
+        () = running.shutdown() => Ok(()),
+        // Whoever asks a second time at the keyboard does not want to wait for connections.
+        _ = interrupt.recv() => Err("interrupted before all connections had finished".to_owned()),
+    }
 }
 
 /// Whoever started us may have closed the pipe: that is no reason to end.
