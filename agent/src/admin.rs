@@ -54,7 +54,7 @@ impl Admin {
         Self { stop, task }
     }
 
-    /// Accepts nothing more, finishes the answers under way within [`END_GRACE`], ends.
+    /// Accepts nothing more, finishes the answers under way within `END_GRACE`, ends.
     pub async fn stop(self) {
         self.stop.cancel();
         // A panic was logged by its hook, and nothing is left to be done.

@@ -1,6 +1,6 @@
 //! The kept snapshot: one file that is whole or not there, and says itself whether it is intact.
 //!
-//! Form: [`MAGIC`], version (u32), length of the content (u64), SHA-256 of the content, content; numbers little-endian.
+//! Form: `MAGIC`, version (u32), length of the content (u64), SHA-256 of the content, content; numbers little-endian.
 //! The content of version 1 is a complete [`v1::Snapshot`] of one part. It is written aside, synced and renamed, so a
 //! crash leaves the old one or the new one. It has private keys in it: only the owner may read it.
 //!

@@ -1,7 +1,7 @@
 //! When the snapshot in force is written to disk: soon, but never in the way of the next change.
 //!
 //! The latest wins: while one is written or the disk rests, newer ones only make it due again. The disk rests after
-//! each write for [`REST_FACTOR`] times as long as it took, at most [`MAX_REST`], so that a burst of changes to a big
+//! each write for `REST_FACTOR` times as long as it took, at most `MAX_REST`, so that a burst of changes to a big
 //! configuration does not become a burst of big writes. What is not kept yet when the agent is killed is fetched from
 //! the control plane as a delta.
 //!
@@ -100,7 +100,7 @@ impl Keeper {
         let _ = tokio::time::timeout(ANSWER_PATIENCE, self.end()).await;
     }
 
-    /// Writes what is not written yet, within [`FLUSH_PATIENCE`]; the disk need not have rested.
+    /// Writes what is not written yet, within `FLUSH_PATIENCE`; the disk need not have rested.
     pub async fn flush(&mut self, snapshot: impl FnOnce() -> CompleteSnapshot) {
         let all = async {
             self.end().await;

@@ -143,7 +143,7 @@ impl Link {
         }
     }
 
-    /// Says something, if the stream is open. Waits at most [`SEND_TIMEOUT`]; then the stream is given up.
+    /// Says something, if the stream is open. Waits at most `SEND_TIMEOUT`; then the stream is given up.
     pub async fn say(&mut self, kind: v1::agent_message::Kind) {
         let State::Open(stream) = &mut self.state else {
             return;
