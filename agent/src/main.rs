@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use clap::error::ErrorKind;
 use inlet_agent::config::{Config, Flags, LogFormat};
-use inlet_agent::start::{ready, start};
+use inlet_agent::start::start;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
@@ -57,23 +57,29 @@ async fn run(config: Config) -> Result<(), String> {
     let (Ok(mut terminate), Ok(mut interrupt), Ok(mut hangup)) = signals else {
         return Err("cannot listen to signals".to_owned());
     };
-    let running = start(config).await.map_err(|error| error.to_string())?;
-    let mut facts = running.facts.clone();
-    let mut is_ready = false;
+    let mut running = start(config).await.map_err(|error| error.to_string())?;
+    let mut revision = running.revision.clone();
+    let mut said_ready = false;
     loop {
         tokio::select! {
-            revision = ready(&mut facts), if !is_ready => {
-                say_ready(revision);
-                is_ready = true;
+            changed = revision.changed(), if !said_ready => {
+                if changed.is_ok() {
+                    say_ready(*revision.borrow_and_update());
+                }
+                said_ready = true;
             }
             _ = terminate.recv() => break,
             _ = interrupt.recv() => break,
+            // As after logrotate.
             _ = hangup.recv() => running.reopen_access_log(),
             why = running.failed() => return Err(why),
         }
     }
-    running.shutdown().await;
-    Ok(())
+    tokio::select! {
+        () = running.shutdown() => Ok(()),
+        // Whoever asks a second time at the keyboard does not want to wait for connections.
+        _ = interrupt.recv() => Err("interrupted before all connections had finished".to_owned()),
+    }
 }
 
 /// Whoever started us may have closed the pipe: that is no reason to end.

@@ -1,4 +1,4 @@
-//! Starts an agent: everything is wired here, in the order in which it is needed.
+//! Starts an agent: everything is wired here, in the order in which it is needed, and ended in the reverse one.
 
 use std::fs::{DirBuilder, File, TryLockError};
 use std::io::{self, ErrorKind};
@@ -8,43 +8,45 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use fastrand::Rng;
+use tokio::net::TcpListener;
 use tokio::sync::watch;
-use tokio_util::sync::CancellationToken;
 
 use crate::access_log::{self, Log};
-use crate::admin::{self, Admin, Pages};
+use crate::admin::Admin;
+use crate::admin::pages::Pages;
 use crate::compile::Compiler;
-use crate::config::Config;
+use crate::config::{AccessLog, Config};
 use crate::discovery::apply::Applier;
 use crate::discovery::disk::Disk;
-use crate::discovery::{Discovery, Facts, Identity};
+use crate::discovery::stream::{BadUrl, Link};
+use crate::discovery::{Discovery, Identity};
 use crate::edge::Edge;
 use crate::health::Health;
 use crate::live::Registry;
 
 /// Held by the agent that uses a data folder.
 const LOCK_FILE: &str = "lock";
-/// Only the owner looks into the data folder: private keys are in it.
+/// The data folder has private keys in it.
 const FOLDER_MODE: u32 = 0o700;
 
-/// An agent that runs.
+/// An agent that runs. Dropping it leaves it running as long as the runtime lives: see [`Running::shutdown`].
 #[derive(Debug)]
 pub struct Running {
     /// Where its admin pages are.
     pub admin: SocketAddr,
-    /// How discovery is going.
-    pub facts: watch::Receiver<Facts>,
+    /// The revision in force; changes for the first time when the first snapshot is.
+    pub revision: watch::Receiver<u64>,
     edge: Arc<Edge>,
     discovery: Discovery,
     pages: Admin,
     access_log: Arc<Log>,
-    draining: CancellationToken,
     drain_timeout: Duration,
     /// Lets go of the data folder when the agent has ended.
     _lock: File,
 }
 
-/// Why an agent cannot start.
+/// Why an agent cannot start. The text says what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// The data folder cannot be made or written.
@@ -56,12 +58,15 @@ pub enum StartError {
         error: io::Error,
     },
     /// Another agent has it.
-    #[error("data folder {} is in use by another agent: stop that one, or choose another folder with --data-dir", path.display())]
+    #[error(
+        "data folder {} is in use by another agent; stop that one, or give this one its own with --data-dir",
+        path.display()
+    )]
     DataDirInUse {
         /// Which.
         path: PathBuf,
     },
-    /// Another program has the admin address.
+    /// The admin address is taken.
     #[error(
         "cannot listen on admin address {0}: the address is in use; stop the program that has it, or choose another with --admin"
     )]
@@ -82,45 +87,59 @@ pub enum StartError {
         /// Why.
         error: io::Error,
     },
-    /// The URL of the control plane.
-    #[error("--control-plane {url}: {error}")]
+    /// The control plane's URL cannot be used.
+    #[error("cannot use --control-plane {url}: {error}; give a URL such as http://127.0.0.1:7400")]
     ControlPlane {
         /// As given.
         url: String,
-        /// Why it cannot be used.
-        error: String,
+        /// What is wrong.
+        error: BadUrl,
     },
     /// No worker threads.
-    #[error("cannot start worker threads: {0}")]
+    #[error(
+        "cannot start worker threads: {0}; give fewer with --workers, or raise the limit of processes"
+    )]
     Threads(io::Error),
 }
 
 /// Starts an agent on the current runtime; it serves as soon as a snapshot is there.
+///
+/// Errors: nothing of it runs then.
 pub async fn start(config: Config) -> Result<Running, StartError> {
     let lock = lock(&config.data_dir)?;
-    let admin = bind(config.admin).await?;
-    let address = admin.local_addr().unwrap_or(config.admin);
-    let access_log = Arc::new(open_access_log(&config)?);
-    let edge = Edge::start(config.workers, |worker| access_log.writer(worker));
-    let edge = Arc::new(edge.map_err(StartError::Threads)?);
+    let (listener, admin) = bind(config.admin).await?;
+    let link = Link::new(&config.control_plane, Rng::new()).map_err(|error| {
+        let url = config.control_plane.clone();
+        StartError::ControlPlane { url, error }
+    })?;
+    let access_log = Arc::new(open_access_log(config.access_log.as_ref())?);
+    let edge = Edge::start(config.workers, |worker| access_log.writer(worker))
+        .map_err(StartError::Threads)?;
+    let edge = Arc::new(edge);
     let registry = Arc::new(Registry::new(config.workers));
-    let discovery = discover(&config, &edge, &registry)?;
-    let draining = CancellationToken::new();
-    let pages = Pages {
-        facts: discovery.facts(),
-        inquiry: discovery.inquiry(),
-        registry,
-        access_log: Arc::clone(&access_log),
-        draining: draining.clone(),
-    };
+    let (health, verdicts) = Health::start(Arc::clone(&edge));
+    let discovery = Discovery::start(
+        Identity {
+            name: config.name,
+            labels: config.labels,
+        },
+        link,
+        Disk::new(&config.data_dir),
+        Applier::new(
+            Compiler::new(Arc::clone(&registry)),
+            Arc::clone(&edge),
+            health,
+        ),
+        verdicts,
+    );
+    let pages = Pages::new(registry, discovery.viewer(), Arc::clone(&access_log));
     Ok(Running {
-        admin: address,
-        facts: discovery.facts(),
+        admin,
+        revision: discovery.revision(),
         edge,
         discovery,
-        pages: Admin::start(admin, pages),
+        pages: Admin::start(listener, pages),
         access_log,
-        draining,
         drain_timeout: config.drain_timeout,
         _lock: lock,
     })
@@ -128,8 +147,11 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
 
 impl Running {
     /// Waits until the agent cannot go on; says why.
-    pub async fn failed(&self) -> String {
-        self.edge.failed().await
+    pub async fn failed(&mut self) -> String {
+        tokio::select! {
+            why = self.edge.failed() => why,
+            why = self.discovery.failed() => why,
+        }
     }
 
     /// Opens the access log anew, as after its file was moved away.
@@ -137,67 +159,28 @@ impl Running {
         self.access_log.reopen();
     }
 
-    /// Accepts nothing new, finishes what is under way, ends.
+    /// Takes no more changes and accepts nothing new, finishes what is under way, ends.
     pub async fn shutdown(self) {
-        self.draining.cancel();
-        self.discovery.shutdown().await;
+        // Kept first: whoever loses patience with the draining loses no snapshot. Targets are judged until it is over.
+        let in_force = self.discovery.stop().await;
         if !self.edge.drain(self.drain_timeout).await {
             tracing::warn!(timeout = ?self.drain_timeout, "connections were cut: they took longer than --drain-timeout");
         }
-        self.pages.shutdown().await;
+        if let Some(in_force) = in_force {
+            in_force.stop().await;
+        }
+        self.pages.stop().await;
+        // Everybody who had a share has ended.
         if let Some(access_log) = Arc::into_inner(self.access_log) {
             access_log.shutdown().await;
         }
     }
 }
 
-/// Waits until a snapshot is in force for the first time; its revision.
-pub async fn ready(facts: &mut watch::Receiver<Facts>) -> u64 {
-    let in_force = facts.wait_for(|facts| facts.revision.is_some()).await;
-    match in_force.ok().and_then(|facts| facts.revision) {
-        Some(revision) => revision,
-        // Discovery has ended before that.
-        None => std::future::pending().await,
-    }
-}
-
-async fn bind(address: SocketAddr) -> Result<tokio::net::TcpListener, StartError> {
-    let bound = admin::bind(address).await;
-    bound.map_err(|error| match error.kind() {
-        ErrorKind::AddrInUse => StartError::AdminInUse(address),
-        _ => StartError::Admin { address, error },
-    })
-}
-
-fn open_access_log(config: &Config) -> Result<Log, StartError> {
-    access_log::start(config.access_log.as_ref()).map_err(|error| {
-        let path = config.access_log.as_ref().map(|log| log.path.clone());
-        StartError::AccessLog {
-            path: path.unwrap_or_default(),
-            error,
-        }
-    })
-}
-
-fn discover(
-    config: &Config,
-    edge: &Arc<Edge>,
-    registry: &Arc<Registry>,
-) -> Result<Discovery, StartError> {
-    let (health, verdicts) = Health::start(Arc::clone(edge));
-    let compiler = Compiler::new(Arc::clone(registry));
-    let applier = Applier::new(compiler, Arc::clone(edge), health);
-    let identity = Identity {
-        name: config.name.clone(),
-        labels: config.labels.clone(),
-    };
-    let disk = Disk::new(&config.data_dir);
-    let url = &config.control_plane;
-    Discovery::start(url, identity, applier, verdicts, disk).map_err(|error| {
-        StartError::ControlPlane {
-            url: url.clone(),
-            error: error.to_string(),
-        }
+fn open_access_log(config: Option<&AccessLog>) -> Result<Log, StartError> {
+    access_log::start(config).map_err(|error| StartError::AccessLog {
+        path: config.map(|log| log.path.clone()).unwrap_or_default(),
+        error,
     })
 }
 
@@ -207,7 +190,8 @@ fn lock(path: &Path) -> Result<File, StartError> {
         path: path.to_owned(),
         error,
     };
-    DirBuilder::new()
+    let mut folder = DirBuilder::new();
+    folder
         .recursive(true)
         .mode(FOLDER_MODE)
         .create(path)
@@ -221,3 +205,17 @@ fn lock(path: &Path) -> Result<File, StartError> {
         Err(TryLockError::Error(error)) => Err(unusable(error)),
     }
 }
+
+/// The admin address, listening, and what it really is if any free port was asked for.
+async fn bind(address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartError> {
+    let bound = TcpListener::bind(address)
+        .await
+        .and_then(|listener| listener.local_addr().map(|real| (listener, real)));
+    bound.map_err(|error| match error.kind() {
+        ErrorKind::AddrInUse => StartError::AdminInUse(address),
+        _ => StartError::Admin { address, error },
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -6,7 +6,6 @@
 //! - [`check`]: is one message well-formed? [`defaults`]: what a field means when it is absent.
 //! - [`duration`]: durations as people write them.
 //! - [`details`]: what an error of the API says beyond its status code.
-//! - [`redact`]: leaves secrets out of what is shown.
 //! - [`digest`]: the digest that both ends of the discovery stream compute.
 //!
 //! Only pure functions live here: no runtime, socket, file or clock.
@@ -32,7 +31,6 @@ pub mod duration;
 pub mod kind;
 pub mod manifest;
 pub mod name;
-pub mod redact;
 
 /// The compiled descriptors of `inlet/v1/*.proto`, for gRPC reflection and the manifest reader.
 pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));

@@ -38,6 +38,11 @@ impl Applier {
         &self.health
     }
 
+    /// Ends the probes; what is in force stays.
+    pub async fn stop(self) {
+        self.health.shutdown().await;
+    }
+
     /// Puts a view in force on every worker. `changed` is what differs from the one in force.
     ///
     /// Errors: every reason why it cannot be had on this host; the table in force stays.
@@ -61,11 +66,6 @@ impl Applier {
         let before = std::mem::replace(&mut self.table, table);
         self.health.follow(&before, &self.table);
         Ok(())
-    }
-
-    /// Ends the probes; what is in force stays.
-    pub async fn shutdown(self) {
-        self.health.shutdown().await;
     }
 }
 

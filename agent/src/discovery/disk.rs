@@ -1,6 +1,6 @@
 //! The kept snapshot: one file that is whole or not there, and says itself whether it is intact.
 //!
-//! Form: [`MAGIC`], version (u32), length of the content (u64), SHA-256 of the content, content; numbers little-endian.
+//! Form: `MAGIC`, version (u32), length of the content (u64), SHA-256 of the content, content; numbers little-endian.
 //! The content of version 1 is a complete [`v1::Snapshot`] of one part. It is written aside, synced and renamed, so a
 //! crash leaves the old one or the new one. It has private keys in it: only the owner may read it.
 //!
@@ -16,7 +16,7 @@ use prost::Message as _;
 use prost::encoding::message;
 use sha2::{Digest as _, Sha256};
 
-use super::InForce;
+use super::CompleteSnapshot;
 use super::exchange::MAX_SNAPSHOT_BYTES;
 
 /// The file.
@@ -103,7 +103,7 @@ impl Disk {
     }
 
     /// Keeps `snapshot` in place of what is there; durable when this returns. On an error the old one is still there.
-    pub fn store(&self, snapshot: &InForce) -> io::Result<()> {
+    pub fn store(&self, snapshot: &CompleteSnapshot) -> io::Result<()> {
         let aside = self.path(ASIDE);
         let stored = write(&aside, &encode(snapshot))
             .and_then(|()| fs::rename(&aside, self.path(FILE)))
@@ -186,7 +186,7 @@ fn array<const N: usize>(bytes: &[u8]) -> Result<[u8; N], LoadError> {
 }
 
 /// A snapshot, put together from encoded fields: building the message itself would clone every resource.
-fn encode(snapshot: &InForce) -> Vec<u8> {
+fn encode(snapshot: &CompleteSnapshot) -> Vec<u8> {
     let frame = v1::Snapshot {
         revision: snapshot.revision,
         digest: snapshot.digest.to_bytes(),
@@ -210,7 +210,7 @@ mod tests {
 
     use super::*;
 
-    fn snapshot(revision: u64, groups: usize) -> InForce {
+    fn snapshot(revision: u64, groups: usize) -> CompleteSnapshot {
         let group = |number| {
             v1::TargetGroup {
                 name: format!("g{number}"),
@@ -225,7 +225,7 @@ mod tests {
         for resource in &resources {
             digest.add(&resource.key().unwrap(), revision);
         }
-        InForce {
+        CompleteSnapshot {
             revision,
             digest,
             resources,

@@ -23,6 +23,7 @@ use inlet_proto::digest::Digest;
 use inlet_proto::name::Key;
 use inlet_proto::v1;
 
+use super::CompleteSnapshot;
 use crate::compile::View;
 
 use collected::{Collected, Delta, Mistake, Staged};
@@ -141,6 +142,24 @@ impl Exchange {
     /// What is in force; between [`Output::Apply`] and its answer what is staged.
     pub fn view(&self) -> &View {
         &self.view
+    }
+
+    /// What is in force, to be kept or shown. Not to be asked while deciding.
+    pub fn in_force(&self) -> CompleteSnapshot {
+        debug_assert!(self.staged().is_none(), "the view is not in force yet");
+        CompleteSnapshot {
+            revision: self.revision,
+            digest: self.digest,
+            resources: self.view.values().cloned().collect(),
+        }
+    }
+
+    /// Revision and digest of what is to be decided about, if anything.
+    pub fn staged(&self) -> Option<(u64, Digest)> {
+        match &self.phase {
+            Phase::Deciding { staged, .. } => Some((staged.revision, staged.digest)),
+            _ => None,
+        }
     }
 
     /// When [`Input::Tick`] is due next.

@@ -1,7 +1,7 @@
 //! When the snapshot in force is written to disk: soon, but never in the way of the next change.
 //!
 //! The latest wins: while one is written or the disk rests, newer ones only make it due again. The disk rests after
-//! each write for [`REST_FACTOR`] times as long as it took, at most [`MAX_REST`], so that a burst of changes to a big
+//! each write for `REST_FACTOR` times as long as it took, at most `MAX_REST`, so that a burst of changes to a big
 //! configuration does not become a burst of big writes. What is not kept yet when the agent is killed is fetched from
 //! the control plane as a delta.
 //!
@@ -18,7 +18,7 @@ use std::time::Duration;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-use super::InForce;
+use super::CompleteSnapshot;
 use super::disk::Disk;
 
 /// How much longer the disk rests than it writes.
@@ -88,7 +88,7 @@ impl Keeper {
     }
 
     /// Begins to write, if it may.
-    pub fn begin(&mut self, snapshot: impl FnOnce() -> InForce) {
+    pub fn begin(&mut self, snapshot: impl FnOnce() -> CompleteSnapshot) {
         if self.is_free() {
             self.start(snapshot());
         }
@@ -100,8 +100,8 @@ impl Keeper {
         let _ = tokio::time::timeout(ANSWER_PATIENCE, self.end()).await;
     }
 
-    /// Writes what is not written yet, within [`FLUSH_PATIENCE`]; the disk need not have rested.
-    pub async fn flush(&mut self, snapshot: impl FnOnce() -> InForce) {
+    /// Writes what is not written yet, within `FLUSH_PATIENCE`; the disk need not have rested.
+    pub async fn flush(&mut self, snapshot: impl FnOnce() -> CompleteSnapshot) {
         let all = async {
             self.end().await;
             if self.is_due {
@@ -114,7 +114,7 @@ impl Keeper {
         }
     }
 
-    fn start(&mut self, snapshot: InForce) {
+    fn start(&mut self, snapshot: CompleteSnapshot) {
         self.is_due = false;
         let disk = Arc::clone(&self.disk);
         self.writing = Some(Writing {
@@ -137,20 +137,19 @@ impl Keeper {
     }
 
     fn judge(&mut self, result: io::Result<()>) {
-        match &result {
-            Ok(()) if self.has_failed => {
-                tracing::info!("the snapshot in force is kept on disk again")
+        let failed_before = std::mem::replace(&mut self.has_failed, result.is_err());
+        self.is_due |= self.has_failed;
+        match result {
+            Ok(()) if failed_before => {
+                tracing::info!("the snapshot in force is kept on disk again");
             }
-            Err(error) if !self.has_failed => {
-                tracing::error!(
-                    %error,
-                    "cannot keep the snapshot in force on disk: serving goes on, but a restart without the control plane would come up with an older one"
-                );
-            }
+            Err(error) if !failed_before => tracing::error!(
+                %error,
+                "cannot keep the snapshot in force on disk: serving goes on, but a restart without the control plane \
+                 would come up with an older one"
+            ),
             _ => {}
         }
-        self.has_failed = result.is_err();
-        self.is_due |= self.has_failed;
     }
 }
 
@@ -169,8 +168,8 @@ mod tests {
 
     use super::*;
 
-    fn snapshot(revision: u64) -> InForce {
-        InForce {
+    fn snapshot(revision: u64) -> CompleteSnapshot {
+        CompleteSnapshot {
             revision,
             digest: Digest::default(),
             resources: Vec::new(),

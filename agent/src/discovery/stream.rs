@@ -31,7 +31,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long the control plane may take to accept the stream.
 const OPEN_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long it may not read what is said to it.
-const SEND_TIMEOUT: Duration = Duration::from_secs(10);
+const SEND_TIMEOUT: Duration = Duration::from_secs(5);
 /// A sign of life is asked for this often, ...
 const PING_INTERVAL: Duration = Duration::from_secs(10);
 /// ... and must come within this.
@@ -70,7 +70,7 @@ enum State {
         until: Instant,
     },
     Opening(Opening),
-    Open(Stream),
+    Open(Box<Stream>),
     /// Broken while it was said something to, or left: [`Link::next`] tells.
     Broken(Loss),
 }
@@ -118,7 +118,7 @@ impl Link {
                 }
                 State::Opening(opening) => match opening.await {
                     Ok(stream) => {
-                        self.state = State::Open(stream);
+                        self.state = State::Open(Box::new(stream));
                         return Event::Open;
                     }
                     Err(loss) => self.rest(loss),
@@ -143,7 +143,7 @@ impl Link {
         }
     }
 
-    /// Says something, if the stream is open. Waits at most [`SEND_TIMEOUT`]; then the stream is given up.
+    /// Says something, if the stream is open. Waits at most `SEND_TIMEOUT`; then the stream is given up.
     pub async fn say(&mut self, kind: v1::agent_message::Kind) {
         let State::Open(stream) = &mut self.state else {
             return;

@@ -144,7 +144,8 @@ fn exchanges_go_as_the_interface_says() {
             (Applied, "ack 1"),
         ]
     };
-    let cases: Vec<(&str, Vec<(Input, &str)>, u64, &Groups)> = vec![
+    type Steps = Vec<(Input, &'static str)>;
+    let cases: Vec<(&str, Steps, u64, &Groups)> = vec![
         (
             "everything first, then what differs",
             vec![

@@ -60,10 +60,10 @@ async fn show(system: &mut System) -> Result<(), DemoError> {
 /// Shows what the traffic is like until nobody reads any more.
 async fn watch(system: &mut System) -> Result<(), DemoError> {
     let traffic = Traffic::start(&system.ports);
-    let facts: Vec<_> = system
+    let revisions: Vec<_> = system
         .agents
         .iter()
-        .map(|agent| agent.facts.clone())
+        .map(|agent| agent.revision.clone())
         .collect();
     let mut line = StatusLine::stdout();
     let mut interval = interval(STATUS);
@@ -73,9 +73,7 @@ async fn watch(system: &mut System) -> Result<(), DemoError> {
             _ = interval.tick() => {}
             why = system.failed() => return Err(why),
         }
-        let in_force = facts
-            .iter()
-            .map(|facts| facts.borrow().revision.unwrap_or_default());
+        let in_force = revisions.iter().map(|revision| *revision.borrow());
         let status = status(&traffic.take(), &in_force.collect::<Vec<_>>());
         if line.show(&status).is_err() {
             return Ok(());
