@@ -17,6 +17,7 @@
 mod database;
 mod export;
 mod folder;
+mod follower;
 mod frame;
 mod image;
 mod journal;
@@ -26,8 +27,9 @@ mod tests;
 use std::path::Path;
 
 use super::{Entry, Loaded, Store, StoreError};
-use database::{Database, DatabaseError};
+use database::DatabaseError;
 use folder::Folder;
+use follower::Follower;
 use image::{Damage, Files, Image};
 use journal::Journal;
 
@@ -35,6 +37,8 @@ use journal::Journal;
 const EXPORT_AFTER_BYTES: u64 = 32 << 20;
 /// What is appended before an export that failed, or a database that was given up, is tried again.
 const RETRY_AFTER_BYTES: u64 = 1 << 20;
+/// Failures of the database after which it is not built again while the program runs.
+const MAX_LOST: u32 = 4;
 /// Name of the database's folder.
 const DATABASE: &str = "sled";
 
@@ -43,7 +47,9 @@ pub(crate) struct Sled {
     folder: Folder,
     journal: Journal,
     /// `None`: given up until the next export.
-    database: Option<Database>,
+    database: Option<Follower>,
+    /// How often a database failed; each may have left a thread and memory behind.
+    lost: u32,
     /// Size of the journal at which the next export is due.
     export_at: u64,
     /// What was found at the start, until it is asked for.
@@ -53,7 +59,7 @@ pub(crate) struct Sled {
 /// The database as it was found.
 enum Found {
     Absent,
-    Whole(Database, Image),
+    Whole(Follower, Image),
     Broken(DatabaseError),
 }
 
@@ -102,7 +108,7 @@ impl Sled {
             Found::Whole(mut database, had) => match agree(&mut database, had, &image) {
                 Ok(()) => Some(database),
                 Err(why) => {
-                    give_up(database);
+                    drop(database);
                     rebuild(&folder, &image, &why.to_string())
                 }
             },
@@ -114,6 +120,7 @@ impl Sled {
             folder,
             journal,
             export_at: export_at(files.export_bytes),
+            lost: 0,
             loaded: Loaded::default(),
             database,
         };
@@ -128,7 +135,7 @@ impl Sled {
     fn from_database(
         folder: Folder,
         files: Files,
-        database: Database,
+        database: Follower,
         image: Image,
     ) -> Result<Self, StoreError> {
         let what = files
@@ -152,6 +159,7 @@ impl Sled {
             folder,
             database: Some(database),
             export_at: export_at(bytes),
+            lost: 0,
             loaded,
         })
     }
@@ -173,18 +181,24 @@ impl Sled {
             journal = %self.journal.path().display(),
             "the database failed and is given up until the next export; the journal goes on alone"
         );
-        if let Some(database) = self.database.take() {
-            give_up(database);
-        }
+        self.database = None;
+        self.lost += 1;
         // It is behind from now on, and must not be taken for one that has everything; and its disk may be wanted.
-        if let Err(error) = self.folder.remove(DATABASE) {
+        if let Err(error) = self.folder.remove_database() {
             tracing::error!(%error, "the failed database cannot be removed");
         }
         self.retry_soon();
     }
 
+    /// After too many failures only a new start builds the database again.
+    fn may_rebuild(&self) -> bool {
+        self.database.is_none() && self.lost <= MAX_LOST
+    }
+
     fn retry_soon(&mut self) {
-        self.export_at = self.export_at.min(self.journal.len() + RETRY_AFTER_BYTES);
+        if self.may_rebuild() {
+            self.export_at = self.export_at.min(self.journal.len() + RETRY_AFTER_BYTES);
+        }
     }
 }
 
@@ -218,9 +232,10 @@ impl Store for Sled {
                 return Err(error);
             }
         }
-        if self.database.is_none() {
+        if self.may_rebuild() {
             self.database = rebuild(&self.folder, &Image::of(whole), "it was given up");
             if self.database.is_none() {
+                self.lost += 1;
                 self.retry_soon();
             }
         }
@@ -234,7 +249,7 @@ impl Found {
         if !path.exists() {
             return Self::Absent;
         }
-        let read = Database::open(&path).and_then(|database| {
+        let read = Follower::open(&path).and_then(|mut database| {
             let image = database.image()?;
             Ok((database, image))
         });
@@ -256,7 +271,7 @@ impl From<&Damage> for StoreError {
 }
 
 /// Lets a database that is not ahead catch up, and compares. Errors: it cannot, or says something else.
-fn agree(database: &mut Database, had: Image, image: &Image) -> Result<(), DatabaseError> {
+fn agree(database: &mut Follower, had: Image, image: &Image) -> Result<(), DatabaseError> {
     let has = if had.revision == 0 && image.revision > 0 {
         return Err(DatabaseError::Unsound("it is empty"));
     } else if had.revision < image.revision {
@@ -275,7 +290,7 @@ fn agree(database: &mut Database, had: Image, image: &Image) -> Result<(), Datab
 }
 
 /// Builds the database anew in the place of a broken one; `None` if not even that works.
-fn rebuild(folder: &Folder, image: &Image, why: &str) -> Option<Database> {
+fn rebuild(folder: &Folder, image: &Image, why: &str) -> Option<Follower> {
     let revision = image.revision;
     tracing::warn!(revision, "rebuilding the database from the journal: {why}");
     let path = folder.at(DATABASE);
@@ -288,9 +303,9 @@ fn rebuild(folder: &Folder, image: &Image, why: &str) -> Option<Database> {
     build(folder, image)
 }
 
-fn build(folder: &Folder, image: &Image) -> Option<Database> {
-    let built = Database::open(&folder.at(DATABASE)).and_then(|mut database| {
-        database.fill(image)?;
+fn build(folder: &Folder, image: &Image) -> Option<Follower> {
+    let built = Follower::open(&folder.at(DATABASE)).and_then(|mut database| {
+        database.fill(image.clone())?;
         Ok(database)
     });
     built
@@ -298,11 +313,6 @@ fn build(folder: &Folder, image: &Image) -> Option<Database> {
             tracing::error!(%error, "the database cannot be built; the journal goes on alone");
         })
         .ok()
-}
-
-/// Closing what has failed may panic once more.
-fn give_up(database: Database) {
-    let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| drop(database)));
 }
 
 fn export_at(export_bytes: u64) -> u64 {

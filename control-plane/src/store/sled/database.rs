@@ -1,6 +1,7 @@
 //! The database proper: sled 0.34, with what it needs to be trusted.
 //!
-//! - sled may panic where it should fail, so every call is caught; after any failure the database is given up.
+//! - sled may panic where it should fail, so every call is caught; after any failure the database is given up, and
+//!   not closed: closing waits for what failed. That it may never return is `follower`'s business.
 //! - Its `flush` does not reach the disk on Linux: `db` is synced by us.
 //! - Large values keep their disk when they go: values are cut into chunks of [`MAX_CHUNK_BYTES`].
 //!
@@ -38,6 +39,9 @@ pub(super) enum DatabaseError {
     /// Its file cannot be synced.
     #[error("{0}")]
     Io(#[from] std::io::Error),
+    /// sled does not return.
+    #[error("sled does not return")]
+    Stuck,
     /// sled panicked.
     #[error("sled panicked")]
     Panic,
@@ -51,6 +55,7 @@ pub(super) struct Database {
     db: sled::Db,
     file: File,
     meta: Meta,
+    has_failed: bool,
 }
 
 /// What the database says about itself.
@@ -74,13 +79,18 @@ impl Database {
                 None => return Err(DatabaseError::Unsound("it has no revision")),
             };
             let file = File::open(path.join("db"))?;
-            Ok(Self { db, file, meta })
+            Ok(Self {
+                db,
+                file,
+                meta,
+                has_failed: false,
+            })
         })
     }
 
     /// Reads everything. Errors also: something is missing, or too much.
-    pub(super) fn image(&self) -> Result<Image, DatabaseError> {
-        caught(|| {
+    pub(super) fn image(&mut self) -> Result<Image, DatabaseError> {
+        let read = caught(|| {
             let mut image = Image {
                 revision: self.meta.revision,
                 ..Image::default()
@@ -106,7 +116,9 @@ impl Database {
                 return Err(DatabaseError::Unsound("something is missing"));
             }
             Ok(image)
-        })
+        });
+        self.has_failed |= read.is_err();
+        read
     }
 
     /// Appends revisions and forgets the history before `oldest`. Durable when it returns.
@@ -125,7 +137,7 @@ impl Database {
                 last.insert(&changed.key, changed.after.as_ref());
             }
         }
-        caught(|| {
+        let written = caught(|| {
             let mut batch = Batch::default();
             for (key, resource) in last {
                 self.put(
@@ -144,9 +156,8 @@ impl Database {
             batch.insert("m", meta.encode());
             self.db.apply_batch(batch)?;
             self.sync()
-        })?;
-        self.meta = meta;
-        Ok(())
+        });
+        self.written(written, meta)
     }
 
     /// Fills an empty one. Its revision is written last: half of it is an unsound database.
@@ -163,7 +174,7 @@ impl Database {
         let records = image.records.iter();
         let records = records.map(|it| (record_key(it.revision), it.bytes.to_vec()));
         let values: Vec<_> = resources.into_iter().chain(records).collect();
-        caught(|| {
+        let written = caught(|| {
             for values in values.chunks(BUILD_BATCH) {
                 let mut batch = Batch::default();
                 for (key, value) in values {
@@ -173,9 +184,33 @@ impl Database {
             }
             self.db.insert("m", meta.encode())?;
             self.sync()
-        })?;
-        self.meta = meta;
-        Ok(())
+        });
+        self.written(written, meta)
+    }
+
+    /// Closes it; one that failed is left open.
+    pub(super) fn close(self) {
+        if self.has_failed {
+            std::mem::forget(self);
+        } else {
+            // Everything is synced; what closing does besides may fail.
+            let _ = caught(|| {
+                drop(self);
+                Ok(())
+            });
+        }
+    }
+
+    fn written(
+        &mut self,
+        written: Result<(), DatabaseError>,
+        meta: Meta,
+    ) -> Result<(), DatabaseError> {
+        match written {
+            Ok(()) => self.meta = meta,
+            Err(_) => self.has_failed = true,
+        }
+        written
     }
 
     /// Puts a value, in chunks, or removes it; chunks of a longer one before it go.

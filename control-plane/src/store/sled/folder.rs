@@ -150,9 +150,12 @@ impl Folder {
         self.sync()
     }
 
-    /// Removes a folder with all that is in it; it is gone for good when this returns.
-    pub(super) fn remove(&self, name: &str) -> Result<(), StoreError> {
-        let path = self.at(name);
+    /// Removes the database, which may still be open: its disk is given back all the same.
+    pub(super) fn remove_database(&self) -> Result<(), StoreError> {
+        let path = self.at(super::DATABASE);
+        let file = path.join("db");
+        let emptied = File::options().write(true).truncate(true).open(&file);
+        emptied.map_err(StoreError::io("truncate", &file))?;
         fs::remove_dir_all(&path).map_err(StoreError::io("remove", &path))?;
         self.sync()
     }

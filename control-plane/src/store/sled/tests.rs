@@ -57,7 +57,7 @@ impl Disk {
     fn open(&self) -> Sled {
         let mut store = Sled::open(&self.path()).unwrap();
         assert_eq!(Image::of(store.load().unwrap()), self.expected);
-        let database = store.database.as_ref().expect("a database");
+        let database = store.database.as_mut().expect("a database");
         let image = database.image().unwrap();
         assert_eq!(image.resources, self.expected.resources);
         assert_eq!(image.revision, self.expected.revision);
@@ -162,8 +162,8 @@ fn an_export_takes_the_place_of_the_journal_and_of_the_forgotten_history() {
         store.append(&batch, 3).unwrap();
     }
     drop(store);
-    let store = disk.open();
-    let image = store.database.as_ref().unwrap().image().unwrap();
+    let mut store = disk.open();
+    let image = store.database.as_mut().unwrap().image().unwrap();
     assert_eq!(image.records, disk.expected.records, "sled forgets too");
 }
 
@@ -189,7 +189,8 @@ fn a_database_that_failed_is_given_up_and_rebuilt_with_the_next_export() {
     let mut disk = Disk::new();
     let mut store = disk.open();
     disk.put(&mut store, &["a", "b"]);
-    store.lose_database(&DatabaseError::Panic);
+    let hangs = store.database.as_mut().unwrap().hang().unwrap_err();
+    store.lose_database(&hangs);
     assert!(
         !disk.path().join("sled").exists(),
         "not to be trusted later"
@@ -262,4 +263,23 @@ async fn a_writer_goes_on_over_exports_and_restarts() {
     use std::os::unix::fs::PermissionsExt;
     let mode = fs::metadata(disk.path()).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o700, "secrets are in it");
+}
+
+#[test]
+fn a_database_that_fails_again_and_again_is_left_to_the_next_start() {
+    let mut disk = Disk::new();
+    let mut store = disk.open();
+    for round in 0..=MAX_LOST {
+        let hangs = store.database.as_mut().expect("rebuilt").hang();
+        store.lose_database(&hangs.unwrap_err());
+        let soon = store.export_at <= store.journal.len() + RETRY_AFTER_BYTES;
+        assert_eq!(soon, round < MAX_LOST, "{round}");
+        disk.put(&mut store, &["a"]);
+        let whole = disk.expected.clone();
+        store.export(&mut || whole.clone().into_loaded()).unwrap();
+    }
+    assert!(store.database.is_none());
+    disk.put(&mut store, &["b"]);
+    drop(store);
+    disk.open();
 }

@@ -26,7 +26,7 @@ fn nothing_acknowledged_is_lost_by_kill_9_and_nothing_is_half_there() {
     for round in 0..ROUNDS {
         acknowledged.extend(killed_child(&data, round));
         let mut store = Sled::open(&data).unwrap();
-        let database = store.database.as_ref().expect("a database").image();
+        let database = store.database.as_mut().expect("a database").image();
         let loaded = store.load().unwrap();
         let image = Image::of(loaded);
         assert_eq!(database.unwrap().resources, image.resources);
