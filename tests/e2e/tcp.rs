@@ -73,8 +73,11 @@ async fn a_reset_on_one_side_is_a_reset_on_the_other() {
 #[tokio::test]
 async fn a_target_that_refuses_is_passed_on_as_a_closed_connection() {
     let (_world, port) = serving(&[free_port()]).await;
-    let mut connection = Connection::open(port).await;
-    let end = connection.rest().await;
+    // The reset may come before the client has seen that it was connected.
+    let end = match Connection::try_open(port).await {
+        Some(mut connection) => connection.rest().await,
+        None => Ok(Vec::new()),
+    };
     assert!(end.as_ref().map_or(true, Vec::is_empty), "{end:?}");
 }
 

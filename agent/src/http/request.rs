@@ -1,7 +1,8 @@
 //! The head of a request: parsed, judged, and lent to whoever decides. Pure.
 //!
-//! What could be read in two ways by anybody behind us is refused here, whatever we would make of it ourselves; the
-//! rest of the engine never asks again. Two steps, so that a refused request can still be logged: [`Head::parse`]
+//! What could be read in two ways by anybody behind us is refused here, whatever we would make of it ourselves, or goes
+//! on in its one canonical form while neither connection is used again ([`Request::ambiguous`]); the rest of the engine
+//! never asks again. Two steps, so that a refused request can still be logged: [`Head::parse`]
 //! finds the parts, [`Head::judge`] says what they mean or why not.
 //! Source: RFC 9112, 2-6; application load balancer, 2.1-4.7.
 
@@ -141,6 +142,9 @@ impl<'a> Head<'a> {
         let facts = self.classify(&mut request, rules)?;
         request.target = Target::parse(self.method, self.uri, facts.host, self.version)?;
         request.framing = self.framing(&facts, &mut request.ambiguous)?;
+        if request.framing == Framing::Chunked && facts.length.is_some() {
+            drop_lengths(&mut request.kinds);
+        }
         if facts.options.names_others {
             self.lines
                 .drop_named(&mut request.kinds[..self.lines.headers.len()]);
@@ -216,7 +220,12 @@ impl<'a> Head<'a> {
                 }
                 Kind::Host => facts.add_host(header.value)?,
                 Kind::Connection => facts.options.add(header.value),
-                Kind::ContentLength => facts.add_length(header.value)?,
+                Kind::ContentLength => {
+                    if facts.add_length(header.value)? {
+                        *kind = Kind::Dropped;
+                        request.ambiguous = true;
+                    }
+                }
                 Kind::TransferEncoding => facts.codings.add(header.value)?,
                 Kind::Upgrade => facts.upgrade = may_upgrade_to(header.value),
                 Kind::ForwardedFor => {
@@ -237,11 +246,14 @@ impl<'a> Head<'a> {
     fn framing(&self, facts: &Facts<'_>, ambiguous: &mut bool) -> Result<Framing, Failure> {
         let malformed = |reason| Err(Failure::Malformed(reason));
         let framing = match (facts.codings.verdict()?, facts.length) {
-            (Some(_), Some(_)) => return malformed(Reason::BothTeClPresent),
-            (Some(_), None) if self.version == Version::Http10 => {
+            (Some(_), _) if self.version == Version::Http10 => {
                 return malformed(Reason::UndefinedTransferEncodingSemantics);
             }
-            (Some(Coding::Chunked), None) => Framing::Chunked,
+            (Some(Coding::Identity), Some(_)) => return malformed(Reason::BothTeClPresent),
+            (Some(Coding::Chunked), length) => {
+                *ambiguous |= length.is_some();
+                Framing::Chunked
+            }
             // Nobody agrees what identity without a length means.
             (Some(Coding::Identity), None) => {
                 *ambiguous = true;
@@ -274,10 +286,12 @@ impl<'a> Facts<'a> {
         }
     }
 
-    fn add_length(&mut self, value: &[u8]) -> Result<(), Failure> {
+    /// Says whether the same length was there before.
+    fn add_length(&mut self, value: &[u8]) -> Result<bool, Failure> {
         let length = parse_length(value).ok_or(Failure::Malformed(Reason::BadContentLength))?;
         match self.length.replace(length) {
-            None => Ok(()),
+            None => Ok(false),
+            Some(before) if before == length => Ok(true),
             Some(_) => Err(Failure::Malformed(Reason::MultipleContentLength)),
         }
     }
@@ -386,6 +400,15 @@ fn kind_of_invalid(name: &[u8], rules: Rules) -> Result<Kind, Failure> {
 fn may_upgrade_to(protocols: &[u8]) -> bool {
     let mut protocols = elements(protocols).peekable();
     protocols.peek().is_some() && !protocols.any(|protocol| protocol.eq_ignore_ascii_case(b"h2c"))
+}
+
+/// Chunks say where the body ends; a length beside them does not go on (RFC 9112, 6.3; application load balancer, 4.1).
+fn drop_lengths(kinds: &mut [Kind]) {
+    for kind in kinds {
+        if *kind == Kind::ContentLength {
+            *kind = Kind::Dropped;
+        }
+    }
 }
 
 fn forwarded_addresses(lines: &Lines<'_>, kinds: &[Kind]) -> usize {

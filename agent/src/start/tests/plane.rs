@@ -164,6 +164,8 @@ fn group(name: &str, revision: u64) -> v1::Resource {
     v1::TargetGroup {
         name: name.to_owned(),
         revision,
+        protocol: v1::Protocol::Http.into(),
+        port: 80,
         ..Default::default()
     }
     .into()
