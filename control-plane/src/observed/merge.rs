@@ -114,7 +114,9 @@ mod tests {
     #[test]
     fn one_healthy_agent_is_enough_and_else_the_most_telling_state_counts() {
         use Health::{Draining, Healthy, Initial, Unavailable, Unhealthy, Unused};
-        let cases: [(&[(Health, &str, u64)], Health, &str); 6] = [
+        /// What agents say, and the state and reason that come of it.
+        type Case<'a> = (&'a [(Health, &'a str, u64)], Health, &'a str);
+        let cases: [Case<'_>; 6] = [
             (&[(Unhealthy, "late", 9), (Healthy, "", 1)], Healthy, ""),
             (
                 &[(Initial, "new", 9), (Unhealthy, "bad", 1)],

@@ -1,6 +1,7 @@
 //! YAML text -> trees. A file is cut at its `---` lines first, so that a document with broken syntax does not hide
 //! the mistakes of the others; what looks like JSON is read by `json`.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use saphyr_parser::{Event, Parser, ScalarStyle, Tag};
@@ -12,7 +13,7 @@ use super::tree::{Entry, MAX_DEPTH, MAX_NODES, Mistake, Node, Value};
 pub(super) fn read(text: &str) -> (Vec<Node>, Vec<Mistake>) {
     let (mut documents, mut mistakes) = (Vec::new(), Vec::new());
     let mut budget = MAX_NODES;
-    for (first_line, part) in parts(text.trim_start_matches('\u{feff}')) {
+    for (first_line, part) in parts(&without_marks(text)) {
         let body = part.strip_prefix("---").unwrap_or(part);
         let begins = body.trim_start();
         let read = if begins.starts_with(['{', '[']) {
@@ -26,6 +27,15 @@ pub(super) fn read(text: &str) -> (Vec<Node>, Vec<Mistake>) {
         }
     }
     (documents, mistakes)
+}
+
+/// Leaves out byte order marks where a document may begin: editors write them, and files are put together.
+fn without_marks(text: &str) -> Cow<'_, str> {
+    let text = text.trim_start_matches('\u{feff}');
+    if text.contains("\n\u{feff}") {
+        return Cow::Owned(text.replace("\n\u{feff}", "\n"));
+    }
+    Cow::Borrowed(text)
 }
 
 /// Cuts a file before each line that begins a document, and numbers the parts by their first lines.
@@ -84,6 +94,7 @@ fn json_or_yaml(
 
 /// The documents of one part (several if they end with `...`).
 fn yaml(part: &str, first_line: usize, budget: &mut usize) -> Result<Vec<Node>, Mistake> {
+    printable(part, first_line)?;
     let mut builder = Builder {
         stack: Vec::new(),
         anchors: HashMap::new(),
@@ -101,6 +112,19 @@ fn yaml(part: &str, first_line: usize, budget: &mut usize) -> Result<Vec<Node>, 
             .map_err(|message| Mistake::new(line, message))?;
     }
     Ok(builder.documents)
+}
+
+/// Refuses the characters that YAML has only as escapes: the parser takes a NUL for the end and says nothing.
+fn printable(part: &str, first_line: usize) -> Result<(), Mistake> {
+    let odd = |c: char| c.is_control() && !matches!(c, '\t' | '\n' | '\r' | '\u{85}');
+    let Some((at, c)) = part.char_indices().find(|(_, c)| odd(*c)) else {
+        return Ok(());
+    };
+    let line = first_line + part[..at].matches('\n').count();
+    let message = format!(
+        "this is not YAML: the character {c:?} cannot stand in it; in double quotes it is written as an escape"
+    );
+    Err(Mistake::new(line, message))
 }
 
 /// Makes trees of events.
@@ -131,6 +155,9 @@ impl Builder<'_> {
         match event {
             Event::Scalar(text, style, anchor, tag) => {
                 if self.expects_key() {
+                    if text == "<<" && style == ScalarStyle::Plain {
+                        return Err(merge_key());
+                    }
                     return self.key(text.into_owned(), line);
                 }
                 let value = scalar(text.into_owned(), style, tag.as_deref())?;
@@ -265,6 +292,12 @@ pub(super) fn too_deep() -> String {
 
 pub(super) fn too_large() -> String {
     format!("the file has more than {MAX_NODES} values, those that aliases repeat included")
+}
+
+/// YAML 1.1 only: most readers of 1.2 do not merge, so one that did would read a file as nobody else does.
+fn merge_key() -> String {
+    "merge keys ('<<') are not understood: write the fields out, or an alias for the whole value"
+        .to_owned()
 }
 
 fn unknown_tag(tag: &Tag) -> String {

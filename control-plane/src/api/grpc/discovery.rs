@@ -18,7 +18,7 @@ use crate::api::status::Problem;
 use crate::api::{READER_PATIENCE, Shared};
 use crate::fleet::Membership;
 use crate::fleet::exchange::{Exchange, Input, Output};
-use crate::fleet::roster::Verdict;
+use crate::fleet::roster::{Introduction, Verdict};
 use crate::model::State;
 use crate::view::{Delivery, Labels};
 
@@ -123,8 +123,8 @@ impl Session {
 
     fn tick(&mut self) -> Result<(), Ended> {
         if !self.exchange.is_greeted() {
-            let text = format!("no Hello within {} s", HELLO_TIMEOUT.as_secs());
-            return Err(Some(Status::deadline_exceeded(text)));
+            let seconds = HELLO_TIMEOUT.as_secs();
+            return Err(Some(Problem::NoHelloInTime { seconds }.into()));
         }
         self.observe(Input::Tick)
     }
@@ -149,23 +149,20 @@ impl Session {
         let revision = hello.revision;
         let digest = Digest::from_bytes(&hello.digest);
         let mut who = introduce::check(hello, &self.peer).map_err(Status::from)?;
-        if revision > self.states.borrow().revision() {
-            // From another history: it says nothing about what is in force here.
-            who.revision = 0;
-        }
-        self.labels = who.labels.clone();
         match &self.member {
-            Some(member) if member.name() == who.name => {}
-            Some(_) => return Err(Some(introduce::renamed().into())),
+            Some(member) if member.name() != who.name => {
+                return Err(Some(introduce::changed("hello.name").into()));
+            }
+            Some(_) if self.labels != who.labels => {
+                return Err(Some(introduce::changed("hello.labels").into()));
+            }
+            Some(_) => {}
             None => {
-                tracing::info!(
-                    agent = who.name,
-                    peer = who.peer,
-                    revision,
-                    "agent connected"
-                );
-                self.shared.observed().back(&who.name);
-                self.member = Some(self.shared.fleet.join(who).map_err(Status::from)?);
+                let state = Arc::clone(&self.states.borrow());
+                let view = self.shared.views.view(&state, &who.labels);
+                who.revision = introduce::credible(revision, digest, &view);
+                self.labels = who.labels.clone();
+                self.join(who)?;
             }
         }
         let view = self.view();
@@ -174,6 +171,18 @@ impl Session {
             digest,
             view,
         })
+    }
+
+    fn join(&mut self, who: Introduction) -> Result<(), Ended> {
+        tracing::info!(
+            agent = who.name,
+            peer = who.peer,
+            revision = who.revision,
+            "agent connected"
+        );
+        self.shared.observed().back(&who.name);
+        self.member = Some(self.shared.fleet.join(who).map_err(Status::from)?);
+        Ok(())
     }
 
     /// The state has changed.
@@ -196,9 +205,9 @@ impl Session {
         let outputs = self
             .exchange
             .observe(Input::Nack(nack.revision), Instant::now());
-        let is_refused = outputs
-            .iter()
-            .any(|output| matches!(output, Output::Refused(_)));
+        let is_refused = outputs.iter().any(
+            |output| matches!(output, Output::Refused(revision) if *revision == nack.revision),
+        );
         if let Some(member) = self.member.as_ref().filter(|_| is_refused) {
             let first = reasons.first().map_or("", |reason| reason.message.as_str());
             tracing::warn!(

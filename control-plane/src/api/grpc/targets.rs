@@ -34,7 +34,7 @@ impl Service for Targets {
     ) -> Result<Response<v1::RegisterResponse>, Status> {
         let author = author(&request);
         let request = request.into_inner();
-        check_count(request.targets.len())?;
+        check(&request.target_group, &request.targets)?;
         group(&self.0.writer.state(), &request.target_group)?;
         let upserts = request.targets.into_iter().enumerate();
         let upserts = upserts.map(|(at, target)| Upsert {
@@ -61,7 +61,7 @@ impl Service for Targets {
     ) -> Result<Response<v1::DeregisterResponse>, Status> {
         let author = author(&request);
         let request = request.into_inner();
-        check_count(request.targets.len())?;
+        check(&request.target_group, &request.targets)?;
         let group = group(&self.0.writer.state(), &request.target_group)?;
         let deletions = request.targets.iter().map(|target| key(&group, target));
         let change = Change {
@@ -81,7 +81,7 @@ impl Service for Targets {
         let state = self.0.writer.state();
         let group = group(&state, &request.target_group)?;
         if !request.targets.is_empty() {
-            check_count(request.targets.len())?;
+            check(&request.target_group, &request.targets)?;
         }
         let targets = health(&self.0, &state, &group, &request.targets);
         Ok(Response::new(v1::HealthResponse { targets }))
@@ -97,13 +97,24 @@ impl Targets {
     }
 }
 
-fn check_count(count: usize) -> Result<(), Problem> {
-    if (1..=MAX_TARGETS).contains(&count) {
-        return Ok(());
-    }
-    Err(Problem::Argument {
+/// The targets of a request: how many, and all of the group that it names.
+fn check(group: &str, targets: &[v1::Target]) -> Result<(), Problem> {
+    let argument = |message: String| Problem::Argument {
         field: "targets",
-        message: format!("must be 1 to {MAX_TARGETS} targets"),
+        message,
+    };
+    if !(1..=MAX_TARGETS).contains(&targets.len()) {
+        return Err(argument(format!("must be 1 to {MAX_TARGETS} targets")));
+    }
+    let mut others = targets
+        .iter()
+        .enumerate()
+        .filter(|(_, target)| !target.target_group.is_empty() && target.target_group != group);
+    others.next().map_or(Ok(()), |(at, other)| {
+        let other = &other.target_group;
+        Err(argument(format!(
+            "number {at} is of the group '{other}', the request of '{group}': leave targetGroup out"
+        )))
     })
 }
 
@@ -226,5 +237,27 @@ fn answer(
         reason: merged.words.reason,
         description: merged.words.description,
         agents: agents.collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn targets_are_of_the_group_that_the_request_names() {
+        let of = |group: &str| v1::Target {
+            target_group: group.to_owned(),
+            ..Default::default()
+        };
+        assert!(check("web", &[of(""), of("web")]).is_ok());
+        let error = check("web", &[of("web"), of("other")]).unwrap_err();
+        assert!(
+            error
+                .to_string()
+                .contains("number 1 is of the group 'other'")
+        );
+        assert!(check("web", &[]).is_err());
+        assert!(check("web", &vec![of(""); MAX_TARGETS + 1]).is_err());
     }
 }

@@ -149,6 +149,34 @@ async fn streams_that_break_the_protocol_are_closed_with_a_reason() {
     renamed.follow(0).await;
     renamed.hello("edge-3", 0, Vec::new()).await;
     assert_eq!(renamed.end().await.code(), Code::InvalidArgument);
+
+    let mut moved = server.agent("edge-4").await;
+    moved.follow(0).await;
+    let hello = v1::Hello {
+        name: "edge-4".to_owned(),
+        labels: [("zone".to_owned(), "b".to_owned())].into(),
+        ..Default::default()
+    };
+    moved.say(Kind::Hello(hello)).await;
+    let end = moved.end().await;
+    assert_eq!(details(&end).violations[0].field, "hello.labels");
+    server.running.shutdown().await;
+}
+
+/// Otherwise `apply --wait` would be content with an agent that forwards by something else.
+#[tokio::test]
+async fn the_current_revision_with_another_content_does_not_count_as_in_force() {
+    let server = Server::start().await;
+    server.apply(SHOP).await;
+    let mut stranger = Agent::open(&server.channel, "edge-1", 1, vec![7; 16]).await;
+    assert_eq!(stranger.part().await.base_revision, 0);
+    let known = roster(&server, "edge-1").await.unwrap();
+    assert_eq!((known.revision_in_force, known.revision_wanted), (0, 1));
+    stranger.ack(1).await;
+    eventually("revision 1 is in force", async || {
+        (roster(&server, "edge-1").await?.revision_in_force == 1).then_some(())
+    })
+    .await;
     server.running.shutdown().await;
 }
 

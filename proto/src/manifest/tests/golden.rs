@@ -22,7 +22,9 @@ fn documents() {
         ),
         (
             "\n- a\n- b\n",
-            "2: expected a mapping with a 'kind', found a list".to_owned(),
+            "2: expected a mapping with a 'kind', found a list: separate documents with '---', or write \
+             {kind: List, items: [...]}"
+                .to_owned(),
         ),
         (
             "7",

@@ -1,10 +1,12 @@
 //! What an agent says about itself and its refusals, within bounds: it is kept in the roster.
 
+use inlet_proto::digest::Digest;
 use inlet_proto::name::is_name;
 use inlet_proto::v1;
 
 use crate::api::status::Problem;
 use crate::fleet::roster::Introduction;
+use crate::view::View;
 
 /// Labels of an agent at most.
 const MAX_LABELS: usize = 32;
@@ -53,10 +55,23 @@ pub(crate) fn check(hello: v1::Hello, peer: &str) -> Result<Introduction, Proble
     })
 }
 
-/// A second Hello on the stream has another name.
-pub(crate) fn renamed() -> Problem {
+/// What the agent has in force by its own words, as far as they can be true; 0 = nothing.
+///
+/// A revision that does not exist yet, or the current one with another content, is of another history. Of an older
+/// one nobody knows any more; it counts as less than what is wanted in any case.
+pub(crate) fn credible(revision: u64, digest: Option<Digest>, view: &View) -> u64 {
+    let is_current = revision == view.revision() && digest == Some(view.digest());
+    if is_current || revision < view.revision() {
+        revision
+    } else {
+        0
+    }
+}
+
+/// A second Hello on the stream says something else.
+pub(crate) fn changed(field: &'static str) -> Problem {
     Problem::Argument {
-        field: "hello.name",
+        field,
         message: "must not change while the stream is open".to_owned(),
     }
 }
@@ -108,6 +123,22 @@ mod tests {
             hello("edge-1", 0, &"x".repeat(MAX_VERSION_BYTES + 1)),
         ] {
             assert!(check(bad, "peer").is_err());
+        }
+    }
+
+    #[test]
+    fn only_what_can_be_true_counts_as_in_force() {
+        let view = crate::view::testing::view(7, &[("web".to_owned(), 3)].into());
+        let [right, other] = [view.digest(), Digest::default()];
+        for (revision, digest, expected) in [
+            (0, None, 0),
+            (6, Some(other), 6),
+            (7, Some(right), 7),
+            (7, Some(other), 0),
+            (7, None, 0),
+            (8, Some(right), 0),
+        ] {
+            assert_eq!(credible(revision, digest, &view), expected, "{revision}");
         }
     }
 
