@@ -12,7 +12,7 @@ use tonic::{Request, Response, Status};
 use crate::api::Shared;
 use crate::api::auth::author;
 use crate::api::grpc::redact::{redact, redact_change};
-use crate::api::grpc::{list, watch};
+use crate::api::grpc::{fit, list, watch};
 use crate::api::outlet::Outflow;
 use crate::api::page::{self, Page};
 use crate::api::status::Problem;
@@ -36,7 +36,7 @@ impl Service for Configuration {
         let author = author(&request);
         let change = change(request.into_inner(), author)?;
         let outcome = self.measured(self.0.writer.apply(change)).await?;
-        Ok(Response::new(super::fit::fit(answer(outcome))))
+        Ok(Response::new(answer(outcome)))
     }
 
     async fn get(
@@ -101,7 +101,7 @@ impl Service for Configuration {
             message: request.message,
         };
         let outcome = self.measured(self.0.writer.rollback(rollback)).await?;
-        Ok(Response::new(super::fit::fit(answer(outcome))))
+        Ok(Response::new(answer(outcome)))
     }
 }
 
@@ -160,6 +160,7 @@ fn check_note(message: &str) -> Result<(), Problem> {
 fn answer(outcome: Outcome) -> v1::ApplyResponse {
     let mut changes = outcome.changes;
     changes.iter_mut().for_each(redact_change);
+    fit::fit(&mut changes, outcome.committed);
     v1::ApplyResponse {
         revision: outcome.revision,
         changes,

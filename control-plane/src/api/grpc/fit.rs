@@ -11,11 +11,10 @@ use prost::Message as _;
 /// Bytes of the changes in one answer; the rest of the message needs a few dozen.
 const MAX_CHANGES_BYTES: usize = MAX_MESSAGE_BYTES - 1024;
 
-/// Leaves out `before` and `after` if there is too much: of what is unchanged, then, if the change was kept, of
+/// Leaves out `before` and `after` if there is too much: of what is unchanged, then, of a change that was `kept`, of
 /// everything. Whoever asks what a change would do asks for just that, and is told that it is too much.
-pub(super) fn fit(mut answer: v1::ApplyResponse) -> v1::ApplyResponse {
-    fit_within(&mut answer.changes, answer.committed, MAX_CHANGES_BYTES);
-    answer
+pub(super) fn fit(changes: &mut [v1::ResourceChange], kept: bool) {
+    fit_within(changes, kept, MAX_CHANGES_BYTES);
 }
 
 fn fit_within(changes: &mut [v1::ResourceChange], kept: bool, bytes: usize) {
