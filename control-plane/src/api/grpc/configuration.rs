@@ -158,7 +158,7 @@ fn check_note(message: &str) -> Result<(), Problem> {
 
 fn answer(outcome: Outcome) -> v1::ApplyResponse {
     let mut changes = outcome.changes;
-    fit::fit(&mut changes);
+    fit::fit(&mut changes, outcome.committed);
     v1::ApplyResponse {
         revision: outcome.revision,
         changes,

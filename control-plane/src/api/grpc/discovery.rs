@@ -1,6 +1,6 @@
 //! The shell around one agent's [`Exchange`]: reads its messages, watches the state, sends the parts, arms the timer.
 
-mod introduce;
+pub(super) mod introduce;
 
 use std::collections::VecDeque;
 use std::sync::Arc;

@@ -11,19 +11,21 @@ use prost::Message as _;
 /// Bytes of the changes in one answer; the rest of the message needs a few dozen.
 const MAX_CHANGES_BYTES: usize = MAX_MESSAGE_BYTES - 1024;
 
-/// Leaves out `before` and `after` if there is too much: of what is unchanged, then of everything.
-pub(super) fn fit(changes: &mut [v1::ResourceChange]) {
-    fit_within(changes, MAX_CHANGES_BYTES);
+/// Leaves out `before` and `after` if there is too much: of what is unchanged, then, of a change that was `kept`, of
+/// everything. Whoever asks what a change would do asks for just that, and is told that it is too much.
+pub(super) fn fit(changes: &mut [v1::ResourceChange], kept: bool) {
+    fit_within(changes, kept, MAX_CHANGES_BYTES);
 }
 
-fn fit_within(changes: &mut [v1::ResourceChange], bytes: usize) {
-    let is_any = |_: &v1::ResourceChange| true;
-    let is_unchanged = |change: &v1::ResourceChange| change.operation() == Operation::Unchanged;
-    for is_dispensable in [is_unchanged as fn(&_) -> bool, is_any] {
-        if size(changes) <= bytes {
+fn fit_within(changes: &mut [v1::ResourceChange], kept: bool, bytes: usize) {
+    for all in [false, true] {
+        if size(changes) <= bytes || (all && !kept) {
             return;
         }
-        for change in changes.iter_mut().filter(|change| is_dispensable(change)) {
+        let dispensable = changes
+            .iter_mut()
+            .filter(|change| all || change.operation() == Operation::Unchanged);
+        for change in dispensable {
             change.before = None;
             change.after = None;
         }
@@ -55,21 +57,21 @@ mod tests {
 
     #[test]
     fn what_is_needed_least_goes_first() {
-        for (changed, unchanged, kept) in [
-            (100, 100, [true, true]),
-            (100, 1000, [true, false]),
-            (1000, 100, [false, false]),
+        for (changed, unchanged, committed, whole) in [
+            (100, 100, true, [true, true]),
+            (100, 1000, true, [true, false]),
+            (1000, 100, true, [false, false]),
+            (1000, 100, false, [true, false]),
         ] {
             let mut changes = [
                 change(Operation::Changed, changed),
                 change(Operation::Unchanged, unchanged),
             ];
-            fit_within(&mut changes, 1000);
+            fit_within(&mut changes, committed, 1000);
             let found = changes
                 .each_ref()
                 .map(|change| change.before.is_some() && change.after.is_some());
-            assert_eq!(found, kept);
-            assert!(size(&changes) <= 1000);
+            assert_eq!(found, whole);
         }
     }
 }

@@ -78,8 +78,7 @@ pub(crate) fn changed(field: &'static str) -> Problem {
 
 /// The first reasons, with texts of bounded length.
 pub(crate) fn shorten(mut reasons: Vec<v1::refusal::Reason>) -> Vec<v1::refusal::Reason> {
-    let more = reasons.len().saturating_sub(MAX_REASONS);
-    reasons.truncate(MAX_REASONS);
+    keep_first(&mut reasons, MAX_REASONS);
     for reason in &mut reasons {
         let end = reason.message.floor_char_boundary(MAX_REASON_BYTES);
         reason.message.truncate(end);
@@ -89,13 +88,19 @@ pub(crate) fn shorten(mut reasons: Vec<v1::refusal::Reason>) -> Vec<v1::refusal:
             reason.key = None;
         }
     }
+    reasons
+}
+
+/// Leaves the first reasons, and one that says how many more there are.
+pub(crate) fn keep_first(reasons: &mut Vec<v1::refusal::Reason>, most: usize) {
+    let more = reasons.len().saturating_sub(most);
     if more > 0 {
+        reasons.truncate(most);
         reasons.push(v1::refusal::Reason {
             key: None,
             message: format!("and {more} more"),
         });
     }
-    reasons
 }
 
 #[cfg(test)]
