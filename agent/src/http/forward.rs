@@ -6,7 +6,8 @@ use std::net::SocketAddr;
 
 use crate::table::XForwardedFor;
 
-use super::head::{Framing, Kind, Rewrite, write_header, write_number};
+use super::digits::{write_ipv4, write_number};
+use super::head::{Framing, Kind, Rewrite, write_header};
 use super::request::{Head, Request, Version};
 use super::trace;
 
@@ -160,12 +161,7 @@ fn write_peer(out: &mut Vec<u8>, peer: SocketAddr, with_port: bool) {
     use std::io::Write as _;
     let written = match peer {
         SocketAddr::V4(address) => {
-            for (place, byte) in address.ip().octets().into_iter().enumerate() {
-                if place > 0 {
-                    out.push(b'.');
-                }
-                write_number(out, byte.into());
-            }
+            write_ipv4(out, address.ip().octets());
             Ok(())
         }
         SocketAddr::V6(address) if with_port => write!(out, "[{}]", address.ip()),

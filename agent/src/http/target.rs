@@ -4,8 +4,8 @@
 
 use std::net::SocketAddr;
 
+use super::digits::write_number;
 use super::failure::{Failure, Reason};
-use super::head::write_number;
 use super::request::Version;
 
 /// The target of a request, taken apart.
