@@ -104,7 +104,7 @@ pub(crate) async fn run(command: Command, session: &Session) -> Result<ExitCode,
     let ran = match command {
         Command::Demo(flags) => {
             session.out.only_text("demo")?;
-            return Ok(demo::run(flags).await);
+            return Ok(demo::run(flags, &session.out).await);
         }
         Command::Apply(flags) => apply::run(flags, session).await,
         Command::Diff(flags) => diff::run(flags, session).await,

@@ -38,7 +38,7 @@ pub struct Flags {
 pub enum StoreFlag {
     /// A database in the data folder.
     Sled,
-    /// A database on other hosts.
+    /// A database on other hosts (not supported yet).
     Etcd,
 }
 

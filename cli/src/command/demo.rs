@@ -23,6 +23,8 @@ use std::process::ExitCode;
 
 use tracing_subscriber::EnvFilter;
 
+use crate::output::Out;
+
 /// Whoever sets it wants to see the logs of the programs; see `tracing_subscriber::EnvFilter` for its form.
 const LOG_VARIABLE: &str = "INLET_LOG";
 
@@ -37,10 +39,10 @@ pub struct Flags {
 /// Runs until Ctrl-C, or with `--check` until all is checked.
 ///
 /// Exit status: 0 done; 1 something did not start, or was not as expected.
-pub async fn run(flags: Flags) -> ExitCode {
+pub(crate) async fn run(flags: Flags, out: &Out) -> ExitCode {
     log_if_asked();
     let ran = if flags.check {
-        check::run().await
+        check::run(out).await
     } else {
         live::run().await
     };

@@ -149,9 +149,16 @@ impl Session {
         let revision = hello.revision;
         let digest = Digest::from_bytes(&hello.digest);
         let mut who = introduce::check(hello, &self.peer).map_err(Status::from)?;
-        if revision > self.states.borrow().revision() {
+        let current = self.states.borrow().revision();
+        if revision > current {
             // From another history: it says nothing about what is in force here.
             who.revision = 0;
+            tracing::warn!(
+                agent = who.name,
+                in_force = revision,
+                current,
+                "an agent has a revision that does not exist here: is this the right --data-dir?"
+            );
         }
         self.labels = who.labels.clone();
         match &self.member {
