@@ -79,6 +79,7 @@ fn wrong_command_lines_exit_with_2_and_later_ones_with_1() {
         ("lbctl top", 1),
         ("lbctl agent drain edge-1", 1),
         ("lbctl --help", 0),
+        ("lbctl help apply", 0),
         ("lbctl --version", 0),
     ] {
         let Err(error) = parsed(line) else {

@@ -19,6 +19,7 @@ mod system;
 mod traffic;
 mod welcome;
 
+use std::io::IsTerminal as _;
 use std::process::ExitCode;
 
 use tracing_subscriber::EnvFilter;
@@ -57,6 +58,7 @@ fn log_if_asked() {
     if let Ok(filter) = EnvFilter::try_from_env(LOG_VARIABLE) {
         let log = tracing_subscriber::fmt()
             .with_env_filter(filter)
+            .with_ansi(std::io::stderr().is_terminal())
             .with_writer(std::io::stderr);
         // Fails if logging was set up before: then it goes where that says.
         let _ = log.try_init();
