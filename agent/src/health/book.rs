@@ -283,8 +283,8 @@ impl Book {
             targetGroup = %entry.target.group,
             target = %entry.target.address,
             state = if healthy { "healthy" } else { "unhealthy" },
-            reason = report.reason,
-            description = report.description,
+            reason = (!healthy).then_some(&report.reason),
+            description = (!healthy).then_some(&report.description),
             "a target's health has changed"
         );
         self.news.insert(name(&entry.target), report);

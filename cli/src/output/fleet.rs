@@ -25,11 +25,10 @@ pub(crate) fn agents(agents: &[v1::Agent], is_wide: bool, now: SystemTime) -> Ta
         "#IN FORCE",
         "#WANTED",
         "~LABELS",
-        "VERSION",
         "LAST SEEN",
     ];
     if is_wide {
-        headings.extend(["#RESOURCES", "PEER"]);
+        headings.extend(["VERSION", "#RESOURCES", "PEER"]);
     }
     let mut table = Table::new(&headings);
     for agent in agents {
@@ -39,11 +38,11 @@ pub(crate) fn agents(agents: &[v1::Agent], is_wide: bool, now: SystemTime) -> Ta
             revision(agent.revision_in_force).into(),
             revision(agent.revision_wanted).into(),
             pairs(&agent.labels).into(),
-            agent.version.as_str().into(),
             age(now, agent.last_seen.as_ref()).into(),
         ];
         if is_wide {
             cells.extend([
+                agent.version.as_str().into(),
                 agent.resources.to_string().into(),
                 agent.peer.as_str().into(),
             ]);
