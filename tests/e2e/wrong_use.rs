@@ -1,9 +1,10 @@
 //! Wrong use of each program gets a clear message and the right exit status.
 
+use inlet_tests::eventually::{eventually, seconds};
 use inlet_tests::manifest::application;
 use inlet_tests::ports::free_port;
 use inlet_tests::programs::program;
-use inlet_tests::{Output, World};
+use inlet_tests::{Output, Process, World};
 use tokio::process::Command;
 
 async fn run(name: &str, arguments: &[&str]) -> Output {
@@ -148,6 +149,20 @@ async fn something_else_than_a_control_plane_is_named() {
         .await
         .exits(1)
         .complains(&[&admin, "not answer as a control plane", "port of an agent"]);
+    let mut command = Command::new(program("inlet-agent"));
+    command
+        .args(["--control-plane", &admin, "--name", "edge-2"])
+        .args(["--admin", "127.0.0.1:0", "--data-dir"])
+        .arg(world.folder().join("edge-2"));
+    let agent = Process::start("edge-2", command, world.folder());
+    eventually("the agent doubts", seconds(20), async || {
+        agent
+            .stderr()
+            .contains("is it a control plane that answers there?")
+            .then_some(())
+    })
+    .await;
+    agent.kill().await;
 }
 
 #[tokio::test]

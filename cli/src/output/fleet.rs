@@ -66,10 +66,11 @@ pub(crate) fn status(agent: &v1::Agent) -> Cell {
     Cell::toned(word, tone)
 }
 
-/// Why agents refuse, below their table: the first reason of each of the first ones, a line each.
+/// Why connected agents refuse, below their table: the first reason of each of the first ones, a line each.
 pub(crate) fn refusals(agents: &[v1::Agent]) -> Vec<String> {
     let refusing = agents
         .iter()
+        .filter(|agent| agent.connected)
         .filter_map(|agent| Some((agent.name.as_str(), agent.last_refusal.as_ref()?)));
     let line = |(name, refusal): (&str, &v1::Refusal)| {
         let reasons = reasons(refusal);
@@ -277,6 +278,7 @@ mod tests {
         };
         let agent = |name: &str, reasons: &[&str]| v1::Agent {
             name: name.to_owned(),
+            connected: true,
             last_refusal: Some(v1::Refusal {
                 revision: 3,
                 reasons: reasons.iter().copied().map(reason).collect(),
@@ -284,7 +286,11 @@ mod tests {
             }),
             ..Default::default()
         };
-        assert!(refusals(&[v1::Agent::default()]).is_empty());
+        let gone = v1::Agent {
+            connected: false,
+            ..agent("gone", &["no"])
+        };
+        assert!(refusals(&[v1::Agent::default(), gone]).is_empty());
         let [one, two] = [agent("a", &["no"]), agent("b", &["no", "never", "not"])];
         assert_eq!(
             refusals(&[one.clone(), two]),
