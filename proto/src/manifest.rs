@@ -66,6 +66,36 @@ pub struct ManifestError {
     pub message: String,
 }
 
+/// Whether a path of fields, in JSON names, leads to something in resources of this kind; through lists too.
+///
+/// Errors: the first step that does not, with what is near or known.
+pub fn check_path(kind: Kind, path: &[String]) -> Result<(), String> {
+    if path.len() == 1 && path[0] == "kind" {
+        return Ok(());
+    }
+    let mut message = POOL.get_message_by_name(&format!("inlet.v1.{}", kind.name()));
+    let mut before = kind.name();
+    for step in path {
+        let Some(descriptor) = message.filter(|message| !scalar::is_scalar(message)) else {
+            return Err(format!("'{before}' has no fields"));
+        };
+        let Some(field) = descriptor.get_field_by_json_name(step) else {
+            let names: Vec<_> = descriptor
+                .fields()
+                .map(|field| field.json_name().to_owned())
+                .collect();
+            let names: Vec<_> = names.iter().map(String::as_str).collect();
+            return Err(suggest::unknown("field", step, &names));
+        };
+        if field.is_map() {
+            return Ok(());
+        }
+        message = field.kind().as_message().cloned();
+        before = step;
+    }
+    Ok(())
+}
+
 /// Reads all documents of one file (YAML or JSON), and checks each ([`crate::check::check`]).
 ///
 /// `read_file` gives the content of a file named by a `*File` field, relative to the manifest; its error is text.

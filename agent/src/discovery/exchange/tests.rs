@@ -1,5 +1,7 @@
 //! The exchange by hand, then against a model of the control plane on a stream that loses, repeats and damages parts.
 
+mod emptied;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 

@@ -159,6 +159,14 @@ impl Session {
             Some(_) => {}
             None => {
                 let state = Arc::clone(&self.states.borrow());
+                if revision > state.revision() {
+                    tracing::warn!(
+                        agent = who.name,
+                        in_force = revision,
+                        current = state.revision(),
+                        "an agent has a revision that does not exist here: is this the right --data-dir?"
+                    );
+                }
                 let view = self.shared.views.view(&state, &who.labels);
                 who.revision = introduce::credible(revision, digest, &view);
                 self.labels = who.labels.clone();

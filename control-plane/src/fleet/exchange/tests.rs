@@ -44,7 +44,7 @@ fn describe(outputs: &[Output]) -> Vec<String> {
 #[test]
 fn exchanges_go_as_the_interface_says() {
     use Input::{Ack, Nack, Tick, View};
-    let [one, two, three] = [1, 2, 3].map(view);
+    let [zero, one, two, three] = [0, 1, 2, 3].map(view);
     let v = |view: &Arc<super::View>| View(Arc::clone(view));
     type Step = (Input, &'static [&'static str]);
     let cases: Vec<(&str, Vec<Step>)> = vec![
@@ -90,6 +90,15 @@ fn exchanges_go_as_the_interface_says() {
                 (Nack(2), &["refused 2"]),
                 (v(&two), &[]),
                 (v(&three), &["delta 1 3"]),
+            ],
+        ),
+        (
+            "an agent that keeps what it has from an empty history gets the first revision",
+            vec![
+                (hello(9, Some(two.digest()), &zero), &["complete 0"]),
+                (Nack(0), &["refused 0"]),
+                (v(&one), &["complete 1"]),
+                (Ack(1), &["in force 1"]),
             ],
         ),
         (
