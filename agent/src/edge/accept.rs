@@ -1,7 +1,7 @@
 //! Accepting, on one worker: in batches, so that a flood of connections does not starve those that are open.
 //!
 //! When descriptors run out, connections stay in the system's queue for a bounded time instead of being refused, and
-//! the log says so, at most every [`SAY_EVERY_SECONDS`].
+//! the log says so, at most every `SAY_EVERY_SECONDS`.
 
 use std::cell::Cell;
 use std::future::poll_fn;

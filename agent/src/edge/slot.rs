@@ -1,7 +1,7 @@
 //! Deadlines of connections without a timer each: a [`Slot`] per connection, swept twice a second.
 //!
 //! Arming is a store into a slab. The sweep finds what is overdue, marks it and wakes its task, which asks
-//! [`Slot::expired`] and decides. Invariant: a deadline never fires early, and at most [`TICKS_LATE`] ticks late.
+//! [`Slot::expired`] and decides. Invariant: a deadline never fires early, and at most `TICKS_LATE` ticks late.
 //!
 //! Transitions of an entry: idle -> armed (`arm`) -> expired (`sweep`) -> armed or idle (`arm`).
 

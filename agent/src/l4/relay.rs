@@ -1,6 +1,6 @@
 //! Bytes both ways between two sockets, until both have ended or one breaks.
 //!
-//! Small pieces are copied through the worker's scratch; after [`COPIED_BYTES`] in one run they go through a pipe
+//! Small pieces are copied through the worker's scratch; after `COPIED_BYTES` in one run they go through a pipe
 //! (`splice`). Nothing is held while idle: what a socket does not take at once stays in the sender's own buffers but
 //! for one read, so a slow reader slows its sender.
 //!
