@@ -117,7 +117,8 @@ impl Exchange {
     ) -> Result<(), Failure> {
         match worker.upstreams().take(&target) {
             Some(stream) => {
-                self.use_upstream(Upstream {
+                self.begin_attempt(&target);
+                self.upstream = Some(Upstream {
                     stream,
                     in_flight: InFlight::new(target),
                     reused: true,
@@ -130,11 +131,12 @@ impl Exchange {
     }
 
     fn dial(&mut self, client: &Client, target: Arc<live::Target>) -> Result<(), Failure> {
+        self.begin_attempt(&target);
         match dial::begin(target.address) {
             Ok(stream) => {
                 client.slot.arm(CONNECT_TIMEOUT_SECONDS);
                 let in_flight = InFlight::new(target);
-                self.use_upstream(Upstream {
+                self.upstream = Some(Upstream {
                     stream,
                     in_flight,
                     reused: false,
@@ -144,20 +146,18 @@ impl Exchange {
             }
             // Loopback refuses at once.
             Err(error) => {
-                self.record.target = Some(target.address);
                 self.refused_by = Some(target);
-                self.connections += 1;
                 Err(failure_to_dial(&error))
             }
         }
     }
 
-    fn use_upstream(&mut self, upstream: Upstream) {
-        self.record.target = Some(upstream.in_flight.target().address);
+    /// One more connection is tried, on which nothing was sent yet.
+    fn begin_attempt(&mut self, target: &live::Target) {
+        self.record.target = Some(target.address);
         self.record.times.sent = None;
         self.upload.rewind();
         self.connections += 1;
-        self.upstream = Some(upstream);
     }
 
     /// The response has ended: the connection goes to the pool, or is closed.

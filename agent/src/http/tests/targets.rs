@@ -216,6 +216,31 @@ fn a_target_that_refuses_is_passed_over() {
 }
 
 #[test]
+fn a_target_that_went_away_is_passed_over_though_a_connection_to_it_was_kept() {
+    run(async {
+        let leaving = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let staying = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let addresses = [leaving.local_addr().unwrap(), staying.local_addr().unwrap()];
+        let rig = Rig::start_at(Settings::default(), leaving, &addresses).await;
+        let (mut client, mut target) = pooled(&rig).await;
+        drop(rig.target);
+        // The other one's turn.
+        client.send(GET).await;
+        let mut other = Peer(staying.accept().await.unwrap().0);
+        other.head().await;
+        other.send(OK).await;
+        client.expect(OK).await;
+        client.send(GET).await;
+        target.head().await;
+        target.reset();
+        // Its port refuses; the other one has the answer.
+        other.head().await;
+        other.send(OK).await;
+        client.expect(OK).await;
+    });
+}
+
+#[test]
 fn no_target_is_a_503_and_refusal_by_all_is_a_502() {
     run(async {
         let target = TcpListener::bind("127.0.0.1:0").await.unwrap();
