@@ -4,6 +4,7 @@
 mod bodies;
 mod connections;
 mod heads;
+mod hostile;
 mod responses;
 mod targets;
 mod timeouts;
@@ -63,6 +64,7 @@ struct Settings {
     preserve_host_header: bool,
     x_forwarded_for: XForwardedFor,
     targets: Vec<SocketAddr>,
+    access_log: access_log::Writer,
 }
 
 /// A socket that a test speaks through by hand.
@@ -93,6 +95,7 @@ impl Default for Settings {
             preserve_host_header: false,
             x_forwarded_for: XForwardedFor::Append { client_port: false },
             targets: Vec::new(),
+            access_log: access_log::Writer::default(),
         }
     }
 }
@@ -110,16 +113,17 @@ impl Rig {
         Self::start_at(settings, target, &addresses).await
     }
 
-    async fn start_at(settings: Settings, target: TcpListener, addresses: &[SocketAddr]) -> Self {
+    async fn start_at(
+        mut settings: Settings,
+        target: TcpListener,
+        addresses: &[SocketAddr],
+    ) -> Self {
+        let access_log = std::mem::take(&mut settings.access_log);
         let socket = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         socket.set_nonblocking(true).unwrap();
         let address = socket.local_addr().unwrap();
         let (listener, group) = (listener(address, settings), group(addresses));
-        let worker = Worker::new(
-            0,
-            table(Some(&listener), &group),
-            access_log::Writer::default(),
-        );
+        let worker = Worker::new(0, table(Some(&listener), &group), access_log);
         let acceptor =
             Acceptor::try_new(Rc::clone(&worker), socket, address, LISTENER, u64::MAX).unwrap();
         tokio::task::spawn_local(async move { acceptor.run().await });
@@ -263,6 +267,15 @@ impl Peer {
 async fn until(mut holds: impl FnMut() -> bool) {
     while !holds() {
         tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+}
+
+/// Waits until so many connections are served, all of them waiting.
+async fn settled(rig: &Rig, connections: usize) {
+    until(|| rig.worker.open_connections() == connections).await;
+    // Tasks that were woken run before this one does again.
+    for _ in 0..8 {
+        tokio::task::yield_now().await;
     }
 }
 

@@ -11,15 +11,6 @@ async fn rig() -> Rig {
     .await
 }
 
-/// Waits until so many connections are served, all of them waiting.
-async fn settled(rig: &Rig, connections: usize) {
-    until(|| rig.worker.open_connections() == connections).await;
-    // Tasks that were woken run before this one does again.
-    for _ in 0..8 {
-        tokio::task::yield_now().await;
-    }
-}
-
 #[test]
 fn an_idle_connection_is_closed_in_silence() {
     run(async {
