@@ -29,7 +29,7 @@ use crate::table::GroupId;
 use super::buffer::poll_receive;
 use super::client::Client;
 use super::failure::Failure;
-use super::pool::is_silent;
+use super::pool::check_silent;
 use super::record::{Flow, Record};
 
 use download::Download;
@@ -238,9 +238,7 @@ impl Exchange {
             }
             upstream.is_open = true;
             client.slot.arm(self.idle_seconds);
-            if !is_silent(&upstream.stream) {
-                return Err(Failure::SpokeFirst);
-            }
+            check_silent(&upstream.stream)?;
         }
         self.turn_upload(cx, worker, client)?;
         self.turn_download(cx, worker, client)?;

@@ -539,6 +539,33 @@ fn what_comes_after_a_response_is_nobodys() {
 }
 
 #[test]
+fn a_connection_that_has_said_more_is_not_taken_again_however_soon() {
+    run(async {
+        let mut world = World::start().await;
+        for response in [OK, CHUNKED] {
+            for again_by_another in [false, true] {
+                let mut client = world.rig.client().await;
+                client.send(GET).await;
+                let mut target = world.rig.target().await;
+                target.head().await;
+                target.send(response).await;
+                client.expect(response).await;
+                let line = world.line(passed(200), GET, response.len());
+                world.lines.push(("before".to_owned(), line));
+                // No sweep has found it yet.
+                target.send(OK).await;
+                assert_eq!(world.rig.worker.upstreams().idle(), 1);
+                if again_by_another {
+                    client = world.rig.client().await;
+                }
+                world.ask("surplus", &mut client).await;
+            }
+        }
+        world.end().await;
+    });
+}
+
+#[test]
 fn an_answer_that_comes_too_early_ends_both_connections() {
     run(async {
         let mut world = World::start().await;

@@ -190,6 +190,38 @@ fn no_target_is_a_503_and_refusal_by_all_is_a_502() {
 }
 
 #[test]
+fn a_new_connection_tells_a_target_that_left_from_one_that_speaks_first() {
+    use crate::http::failure::Failure;
+    use crate::http::pool::check_silent;
+    run(async {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        for by in ["nothing", "bytes", "end", "reset"] {
+            let ours = TcpStream::connect(address).await.unwrap();
+            let mut peer = Peer(listener.accept().await.unwrap().0);
+            let expected = match by {
+                "nothing" => Ok(()),
+                "bytes" => Err(Failure::SpokeFirst),
+                _ => Err(Failure::TargetClosed),
+            };
+            match by {
+                "nothing" => {}
+                "bytes" => peer.send("220 mail").await,
+                "end" => rustix::net::shutdown(&peer.0, rustix::net::Shutdown::Write).unwrap(),
+                _ => peer.0.set_zero_linger().unwrap(),
+            }
+            if by == "reset" {
+                peer.close();
+            }
+            if by != "nothing" {
+                ours.readable().await.unwrap();
+            }
+            assert_eq!(check_silent(&ours), expected, "{by}");
+        }
+    });
+}
+
+#[test]
 fn a_target_that_speaks_first_is_not_listened_to() {
     run(async {
         let rig = Rig::start().await;
