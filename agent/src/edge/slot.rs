@@ -24,6 +24,11 @@ const TICKS_LATE: u32 = 1;
 /// A deadline that is not set.
 const NEVER: u32 = u32::MAX;
 
+/// A time as [`Slot::arm`] takes it: rounded up, so that nothing ends early.
+pub fn whole_seconds(time: Duration) -> u32 {
+    u32::try_from(time.as_millis().div_ceil(1000)).unwrap_or(u32::MAX)
+}
+
 /// All slots of one worker, and its cached clock.
 #[derive(Debug, Default)]
 pub struct Slots {

@@ -13,10 +13,10 @@ use std::time::Duration;
 use rustix::net::Shutdown;
 
 use crate::edge::{Accepted, Open, Worker};
+use crate::l4::receive::poll_receive;
 use crate::l4::relay::{self, Cause, Leftovers, Parties, Relay};
 use crate::live::{self, InFlight};
 
-use super::buffer::poll_receive;
 use super::client::Client;
 use super::exchange::{End, Exchange, Upgraded};
 use super::failure::Failure;

@@ -23,10 +23,10 @@ use tokio::net::TcpStream;
 
 use crate::edge::{InForce, Worker};
 use crate::l4::dial;
+use crate::l4::receive::poll_receive;
 use crate::live::{self, InFlight};
 use crate::table::GroupId;
 
-use super::buffer::poll_receive;
 use super::client::Client;
 use super::failure::Failure;
 use super::pool::check_silent;

@@ -5,16 +5,13 @@ use std::sync::Arc;
 use tokio::net::TcpStream;
 
 use crate::edge::Worker;
-use crate::l4::dial;
+use crate::l4::dial::{self, CONNECT_TIMEOUT_SECONDS};
 use crate::live::{self, InFlight};
 use crate::table::Group;
 
 use super::super::client::Client;
 use super::super::failure::{Attempt, Failure, Retry, retry};
 use super::{End, Exchange};
-
-/// Longest time for a connection to a target to open.
-const CONNECT_TIMEOUT_SECONDS: u32 = 10;
 
 /// A connection to a target.
 #[derive(Debug)]
