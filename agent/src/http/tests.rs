@@ -15,10 +15,8 @@ use std::future::Future;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize};
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::{Builder, LocalOptions};
@@ -29,8 +27,8 @@ use crate::edge::Worker;
 use crate::edge::accept::Acceptor;
 use crate::live::{self, Shards};
 use crate::table::{
-    Action, Algorithm, FixedResponse, Forward, Group, GroupId, HealthCheck, HttpService, Listener,
-    ListenerId, Probe, Redirect, Router, Service, Table, TemplatePart, XForwardedFor,
+    Action, FixedResponse, Forward, Group, GroupId, HttpService, Listener, ListenerId, Redirect,
+    Router, Service, Table, TemplatePart, XForwardedFor, testing,
 };
 
 const DEADLINE: Duration = Duration::from_secs(30);
@@ -279,57 +277,12 @@ async fn settled(rig: &Rig, connections: usize) {
     }
 }
 
-fn target(index: usize, address: SocketAddr) -> Arc<live::Target> {
-    Arc::new(live::Target {
-        id: live::TargetId(u32::try_from(index).unwrap()),
-        group: "shop".into(),
-        address,
-        healthy: AtomicBool::new(true),
-        in_flight: AtomicU32::new(0),
-        deregistered: AtomicBool::new(false),
-        cut: AtomicBool::new(false),
-    })
-}
-
 fn group(addresses: &[SocketAddr]) -> Arc<Group> {
-    let targets: Vec<_> = addresses
-        .iter()
-        .enumerate()
-        .map(|(index, address)| target(index, *address))
+    let targets = (0..).zip(addresses);
+    let targets: Vec<_> = targets
+        .map(|(id, address)| testing::healthy(id, *address))
         .collect();
-    let members: Box<[_]> = targets
-        .iter()
-        .map(|target| (Arc::clone(target), 1))
-        .collect();
-    let schedule = live::Schedule {
-        turns: targets.into(),
-        eligible: members.clone(),
-        fail_open: false,
-    };
-    Arc::new(Group {
-        id: GROUP,
-        name: "shop".into(),
-        algorithm: Algorithm::RoundRobin,
-        deregistration_delay: DEADLINE,
-        connection_termination: false,
-        health_check: HealthCheck {
-            probe: Probe::Tcp,
-            port: None,
-            interval: DEADLINE,
-            timeout: DEADLINE,
-            healthy_threshold: 2,
-            unhealthy_threshold: 2,
-        },
-        pool: Arc::new(live::Pool {
-            members,
-            schedule: ArcSwap::from_pointee(schedule),
-        }),
-        live: Arc::new(live::Group {
-            name: "shop".into(),
-            counters: Shards::new(1),
-            cursor: AtomicUsize::new(0),
-        }),
-    })
+    Arc::new(testing::scheduled(GROUP.0, &targets))
 }
 
 fn listener(address: SocketAddr, settings: Settings) -> Arc<Listener> {
