@@ -85,8 +85,6 @@ impl Upload {
                 self.give_back(worker);
                 return Poll::Ready(Ok(()));
             }
-            self.gone = true;
-            self.buffer.clear();
             let unseen = self.body.unseen();
             let received = if unseen > SPLICED_BYTES_MIN
                 && let Some(pipe) = have_pipe(worker, &mut self.pipe)
@@ -115,6 +113,12 @@ impl Upload {
         }
     }
 
+    /// More is to be sent than can be kept. Until then, what was sent can be sent again.
+    fn forget_sent(&mut self) {
+        self.gone = true;
+        self.buffer.clear();
+    }
+
     fn poll_send(&mut self, cx: &mut Context<'_>, target: &TcpStream) -> Poll<io::Result<()>> {
         ready!(self.buffer.poll_send(cx, target, &mut self.sent_bytes))?;
         let more = self.body.unseen() > 0;
@@ -128,6 +132,7 @@ impl Upload {
         match filled {
             Ok(0) | Err(_) => Err(Failure::RequestCutShort),
             Ok(bytes) => {
+                self.forget_sent();
                 self.body.skip(bytes);
                 Ok(bytes)
             }
@@ -151,6 +156,7 @@ impl Upload {
             .body
             .take(bytes, |_| {})
             .map_err(|_| Failure::Malformed(Reason::Chunk))?;
+        self.forget_sent();
         self.buffer
             .send_now(target, &bytes[..taken], &mut self.sent_bytes);
         unread.extend_from_slice(&bytes[taken..]);

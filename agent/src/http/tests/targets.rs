@@ -84,6 +84,29 @@ fn a_dead_pooled_connection_is_not_noticed_by_the_client() {
 }
 
 #[test]
+fn a_dead_pooled_connection_is_not_noticed_by_a_client_that_waits_for_100() {
+    run(async {
+        let rig = Rig::start().await;
+        let (mut client, mut target) = pooled(&rig).await;
+        client
+            .send("PUT / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 4\r\n\r\n")
+            .await;
+        target.head().await;
+        target.close();
+        // Nothing of the body was read yet: everything that was sent is at hand.
+        let mut target = rig.target().await;
+        let head = target.head().await;
+        assert!(head.starts_with("PUT / "), "{head}");
+        target.send("HTTP/1.1 100 Continue\r\n\r\n").await;
+        client.expect("HTTP/1.1 100 Continue\r\n\r\n").await;
+        client.send("body").await;
+        target.expect("body").await;
+        target.send(OK).await;
+        client.expect(OK).await;
+    });
+}
+
+#[test]
 fn what_may_count_twice_is_not_sent_twice() {
     run(async {
         let rig = Rig::start().await;
