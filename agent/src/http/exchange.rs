@@ -232,6 +232,8 @@ impl Exchange {
         }
         if !upstream.is_open {
             match dial::poll_connected(&upstream.stream, cx) {
+                // What comes of a body that is not whole yet waits; else only the end can be of interest.
+                Poll::Pending if self.upload.body.is_done() => return watch(cx, worker, client),
                 Poll::Pending => return Ok(()),
                 Poll::Ready(Err(_)) => return Err(Failure::Refused),
                 Poll::Ready(Ok(())) => {}

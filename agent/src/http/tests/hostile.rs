@@ -3,6 +3,8 @@
 
 mod world;
 
+use serde_json::json;
+
 use super::*;
 
 use world::{Does, Sees, Then, World, cut, failed, heard, made, made_after, passed, says, sees};
@@ -85,6 +87,31 @@ fn a_target_that_says_nothing_or_stops_is_given_up() {
             };
             world.play(case, request, does, sees, log).await;
         }
+        world.end().await;
+    });
+}
+
+#[test]
+fn a_target_that_does_not_read_is_given_up() {
+    run(async {
+        let mut world = World::start().await;
+        let put = "PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 100000000\r\n\r\n";
+        let (mut client, _target) = world.rig.exchange(put).await;
+        let body = vec![b'x'; 1024 * 1024];
+        // Until there is no room for more anywhere.
+        while let Ok(sent) = timeout(Duration::from_millis(200), client.0.write(&body)).await {
+            assert!(sent.unwrap() > 0);
+        }
+        settled(&world.rig, 1).await;
+        world.rig.advance(10.5);
+        client.expect_made(504).await;
+        assert_eq!(world.rig.made(504), 1);
+        drop(client);
+        until(|| world.rig.worker.open_connections() == 0).await;
+        let line = json!({ "status": 504, "errorReason": "TargetTimeout" });
+        world.lines.push(("no reader".to_owned(), line));
+        let mut other = world.rig.client().await;
+        world.ask("no reader", &mut other).await;
         world.end().await;
     });
 }
