@@ -4,8 +4,8 @@
 //! - [`origin`]: scriptable backends (HTTP, TCP, WebSocket); [`client`]: a raw HTTP/1 client that hides nothing;
 //!   [`Talk`]: a WebSocket client.
 //! - [`load`]: clients that ask on and on and count what goes wrong; [`live`]: changes while they do.
-//! - [`manifest`]: the documents that tests apply; [`eventually`]: a condition with a deadline instead of a sleep.
-//! - [`process`], [`programs`], [`ports`], [`need`]: what the others are made of.
+//! - [`manifest`]: the documents that tests apply; [`mod@eventually`]: a condition with a deadline instead of a sleep.
+//! - [`process`], [`programs`], [`ports`], [`mod@need`]: what the others are made of.
 //! - [`latencies`], [`memory`]: what is measured. [`prove`]: the long runs, each with a table of figures and bounds.
 //!
 //! Nothing here but [`prove`] asserts what Inlet should do: the promises stand in `e2e/`.

@@ -114,10 +114,17 @@ fn write_framing(out: &mut Vec<u8>, head: &Head<'_>, request: &Request<'_>) {
                 out.extend_from_slice(b"\r\n");
             }
         }
-        Framing::Chunked if head.lines.value(b"transfer-encoding") != Some(b"chunked") => {
-            write_header(out, b"Transfer-Encoding", b"chunked");
+        Framing::Chunked => {
+            let lines = head.lines.headers.iter().zip(&request.kinds);
+            // Any of them: another one may say nothing.
+            let stayed = lines
+                .filter(|(_, kind)| **kind == Kind::TransferEncoding)
+                .any(|(header, _)| header.value == b"chunked");
+            if !stayed {
+                write_header(out, b"Transfer-Encoding", b"chunked");
+            }
         }
-        Framing::Chunked | Framing::Empty | Framing::UntilClose => {}
+        Framing::Empty | Framing::UntilClose => {}
     }
 }
 

@@ -150,8 +150,10 @@ impl<'a> Head<'a> {
                 .drop_named(&mut request.kinds[..self.lines.headers.len()]);
         }
         let bodiless = request.framing == Framing::Empty;
-        request.upgrade =
-            facts.options.upgrade && facts.upgrade && bodiless && self.version == Version::Http11;
+        request.upgrade = facts.options.upgrade
+            && facts.upgrade == Some(true)
+            && bodiless
+            && self.version == Version::Http11;
         match self.version {
             Version::Http11 => request.keep_alive = !facts.options.close,
             Version::Http10 => {
@@ -227,7 +229,11 @@ impl<'a> Head<'a> {
                     }
                 }
                 Kind::TransferEncoding => facts.codings.add(header.value)?,
-                Kind::Upgrade => facts.upgrade = may_upgrade_to(header.value),
+                Kind::Upgrade => {
+                    // All of them go on, so all of them must be good.
+                    let others = facts.upgrade.unwrap_or(true);
+                    facts.upgrade = Some(others && may_upgrade_to(header.value));
+                }
                 Kind::ForwardedFor => {
                     request.forwarded_for_again = request.forwarded_for.is_some();
                     request.forwarded_for.get_or_insert(header.value);
@@ -275,7 +281,8 @@ struct Facts<'a> {
     length: Option<u64>,
     codings: Codings,
     options: ConnectionOptions,
-    upgrade: bool,
+    /// None = no protocol is named; else whether all that are may be spoken.
+    upgrade: Option<bool>,
 }
 
 impl<'a> Facts<'a> {

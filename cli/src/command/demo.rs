@@ -1,8 +1,8 @@
 //! `lbctl demo`: a whole system in one process on loopback, to look at or to check.
 //!
-//! [`system`] starts the control plane, two agents and the sample [`backend`]s; [`operator`] configures them over gRPC
-//! like any user, with the [`sample`] manifest. Then either [`live`] runs until Ctrl-C, with a little [`traffic`], or
-//! [`check`] sends requests through every path and says what came back. Nothing is left behind at the end.
+//! `system` starts the control plane, two agents and the sample `backend`s; `operator` configures them over gRPC
+//! like any user, with the `sample` manifest. Then either `live` runs until Ctrl-C, with a little `traffic`, or
+//! `check` sends requests through every path and says what came back. Nothing is left behind at the end.
 
 mod backend;
 mod check;

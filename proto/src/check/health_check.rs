@@ -123,23 +123,7 @@ fn timing(findings: &mut Findings, group: &v1::TargetGroup, given: &v1::HealthCh
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::check::tests::{Case, run};
-
-    fn http() -> v1::TargetGroup {
-        v1::TargetGroup {
-            name: "catalog".to_owned(),
-            protocol: Protocol::Http.into(),
-            port: 9001,
-            ..Default::default()
-        }
-    }
-
-    fn tcp() -> v1::TargetGroup {
-        v1::TargetGroup {
-            protocol: Protocol::Tcp.into(),
-            ..http()
-        }
-    }
+    use crate::check::tests::{Case, http, run, tcp};
 
     fn given(group: &mut v1::TargetGroup) -> &mut v1::HealthCheck {
         group.health_check.get_or_insert_default()
