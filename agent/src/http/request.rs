@@ -318,13 +318,17 @@ struct Codings {
     identity: u8,
     others: u8,
     chunked_last: bool,
-    present: bool,
 }
 
 impl Codings {
+    /// One more Transfer-Encoding header. One that says nothing is refused: beside another one targets may take either
+    /// for the first.
     fn add(&mut self, value: &[u8]) -> Result<(), Failure> {
-        self.present = true;
-        for coding in elements(value) {
+        let mut codings = elements(value).peekable();
+        if codings.peek().is_none() {
+            return Err(Failure::Malformed(Reason::BadTransferEncoding));
+        }
+        for coding in codings {
             self.chunked_last = coding.eq_ignore_ascii_case(b"chunked");
             let counted = if self.chunked_last {
                 &mut self.chunked
@@ -340,7 +344,6 @@ impl Codings {
 
     fn verdict(&self) -> Result<Option<Coding>, Failure> {
         match (self.chunked, self.identity, self.others) {
-            (0, 0, 0) if self.present => Err(Failure::Malformed(Reason::BadTransferEncoding)),
             (0, 0, 0) => Ok(None),
             (1, 0, 0) => Ok(Some(Coding::Chunked)),
             (0, 1, 0) => Ok(Some(Coding::Identity)),

@@ -44,8 +44,9 @@ impl<'a> Target<'a> {
         let named = check_host(host, version)?;
         let (authority, (host, port)) = match authority {
             Some(authority) => {
-                let parts = split_authority(authority).ok_or(Failure::Malformed(Reason::Host))?;
-                (authority, parts)
+                // A URI without a host is none (RFC 9110, 4.2.1), even with a port.
+                let parts = split_authority(authority).filter(|(host, _)| !host.is_empty());
+                (authority, parts.ok_or(Failure::Malformed(Reason::Host))?)
             }
             None => named,
         };

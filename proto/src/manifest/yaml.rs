@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use saphyr_parser::{Event, Parser, ScalarStyle, Tag};
 
 use super::json;
-use super::tree::{Entry, MAX_DEPTH, MAX_NODES, Mistake, Node, Value};
+use super::tree::{Entry, MAX_DEPTH, MAX_NODES, Mistake, Node, Value, shown};
 
 /// Reads all documents of a file. Documents with broken syntax are left out; their mistakes are given.
 pub(super) fn read(text: &str) -> (Vec<Node>, Vec<Mistake>) {
@@ -101,12 +101,15 @@ fn yaml(part: &str, first_line: usize, budget: &mut usize) -> Result<Vec<Node>, 
         documents: Vec::new(),
         budget,
     };
+    // What is missing at the end is missed after the last line.
+    let last = lines(part);
+    let place = |line: usize| first_line + line.min(last).saturating_sub(1);
     for event in Parser::new_from_str(part) {
         let (event, span) = event.map_err(|error| {
-            let line = first_line + error.marker().line().saturating_sub(1);
+            let line = place(error.marker().line());
             Mistake::new(line, format!("this is not YAML: {}", error.info()))
         })?;
-        let line = first_line + span.start.line().saturating_sub(1);
+        let line = place(span.start.line());
         builder
             .observe(event, line)
             .map_err(|message| Mistake::new(line, message))?;
@@ -125,6 +128,13 @@ fn printable(part: &str, first_line: usize) -> Result<(), Mistake> {
         "this is not YAML: the character {c:?} cannot stand in it; in double quotes it is written as an escape"
     );
     Err(Mistake::new(line, message))
+}
+
+/// How many lines a text has; CR alone ends one, too (YAML 1.2, 5.4).
+fn lines(text: &str) -> usize {
+    let text = text.replace("\r\n", "\n");
+    let text = text.strip_suffix(['\r', '\n']).unwrap_or(&text);
+    1 + text.matches(['\r', '\n']).count()
 }
 
 /// Makes trees of events.
@@ -301,10 +311,8 @@ fn merge_key() -> String {
 }
 
 fn unknown_tag(tag: &Tag) -> String {
-    format!(
-        "tags such as {}{} are not understood",
-        tag.handle, tag.suffix
-    )
+    let tag = format!("{}{}", tag.handle, tag.suffix);
+    format!("tags such as {} are not understood", shown(&tag))
 }
 
 /// A scalar by the core schema of YAML 1.2: only plain ones can be anything but text.

@@ -64,7 +64,7 @@ fn documents() {
         ),
         (
             "kind: Rule\nname: [\n",
-            "3: this is not YAML: while parsing a node, did not find expected node content"
+            "2: this is not YAML: while parsing a node, did not find expected node content"
                 .to_owned(),
         ),
         (
@@ -325,7 +325,7 @@ fn mistakes_of_all_documents_are_told_at_once_in_the_order_of_lines() {
     assert_eq!(
         errors(text),
         [
-            "3: this is not YAML: while parsing a node, did not find expected node content",
+            "2: this is not YAML: while parsing a node, did not find expected node content",
             "4: kind: unknown kind 'Lisener': did you mean 'Listener'?",
             "7: Target g/x: address: 'x' is not an IP address such as 127.0.0.1 or ::1",
             "8: Target g/x: port: expected a whole number, found the text 'y'",
