@@ -138,10 +138,6 @@ const CANONICAL: &[(&str, &str)] = &[
         "POST / HTTP/1.1\r\nHost: h:1\r\nTransfer-Encoding: chunked\r\nA: b\r\n",
     ),
     (
-        "POST / HTTP/1.1\r\nHost: h:1\r\nTransfer-Encoding: ,\r\nTransfer-Encoding: chunked\r\n\r\n",
-        "POST / HTTP/1.1\r\nHost: h:1\r\nTransfer-Encoding: chunked\r\n",
-    ),
-    (
         "POST / HTTP/1.1\r\nHost: h:1\r\nTransfer-Encoding: identity\r\n\r\n",
         "POST / HTTP/1.1\r\nHost: h:1\r\nConnection: close\r\n",
     ),

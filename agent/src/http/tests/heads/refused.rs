@@ -63,6 +63,10 @@ fn a_body_that_could_end_in_two_places_is_refused() {
             Malformed(Reason::BadTransferEncoding),
         ),
         (
+            post("Transfer-Encoding: ,\r\nTransfer-Encoding: chunked\r\n"),
+            Malformed(Reason::BadTransferEncoding),
+        ),
+        (
             post("Transfer-Encoding: chunked, gzip\r\n"),
             Malformed(Reason::BadTransferEncoding),
         ),
