@@ -20,9 +20,10 @@ use tokio::sync::{mpsc, oneshot, watch};
 use crate::history::{self, History};
 use crate::model::{Change, Quotas, State, Violation};
 use crate::store::{Store, StoreError};
-use thread::{Core, Job, Reply};
+use thread::Reply;
 
 pub(crate) use crate::history::NotKept;
+pub(crate) use thread::{Core, Job};
 
 /// Changes that wait at most; who comes later waits for a place.
 const MAX_QUEUED: usize = 256;
