@@ -1,8 +1,8 @@
 //! A control plane without runtime, sockets and clock, for the seeded simulation in `tests/simulation`: the writer's
 //! core over a store in memory, the views, the roster and the sessions, each driven by one call at a time.
 //!
-//! Nothing here decides anything; what does is what the program runs. The wall clock is read for what people are shown
-//! only (times of changes, last seen). No part of the API: it may change in any way.
+//! Nothing here decides anything; what does is what the program runs. The wall clock is read for one thing that people
+//! are shown, when an agent was last seen. No part of the API: it may change in any way.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -235,7 +235,12 @@ impl Plane {
 
 impl Running {
     fn start(disk: &Disk, part_bytes: usize) -> Self {
-        let loaded = Core::load(Box::new(disk.clone()), Settings::default());
+        let settings = Settings {
+            // How long an encoded time is depends on it, and with that where a part ends.
+            clock: prost_types::Timestamp::default,
+            ..Settings::default()
+        };
+        let loaded = Core::load(Box::new(disk.clone()), settings);
         let (core, states, _) = loaded.expect("a store in memory can be read");
         Self {
             core,

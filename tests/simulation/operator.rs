@@ -79,7 +79,7 @@ impl Operator {
             8 => Ask::Apply {
                 upserts: self.some_upserts(resources),
                 deletions: Vec::new(),
-                expected_revision: Some(current - self.rng.u64(..2)),
+                expected_revision: Some(current.saturating_sub(self.rng.u64(..2))),
             },
             9 | 10 => {
                 let mut upserts = Vec::new();
@@ -115,6 +115,7 @@ impl Operator {
                     return Vec::new();
                 };
                 let number = self.rng.u32(..4);
+                // One below HTTP has no rules: refused.
                 vec![self.rule(&listener.name, number)]
             }
             _ => {
@@ -236,7 +237,12 @@ impl Operator {
             targets: (0..count).map(|_| self.target(name)).collect(),
             ..Default::default()
         };
-        group.targets.dedup_by_key(|target| target.address.clone());
+        group
+            .targets
+            .sort_by(|one, other| one.address.cmp(&other.address));
+        group
+            .targets
+            .dedup_by(|one, other| one.address == other.address);
         group.set_protocol(protocol);
         if protocol == v1::Protocol::Http && self.rng.bool() {
             group.set_algorithm(v1::target_group::Algorithm::LeastOutstandingRequests);

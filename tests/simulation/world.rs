@@ -94,6 +94,8 @@ enum Event {
     PlaneTick { wire: u64 },
     /// The control plane is up again.
     PlaneUp,
+    /// The control plane's disk has room again.
+    DiskFree,
     /// Something goes wrong.
     Fault,
     /// Somebody changes something.
@@ -150,6 +152,7 @@ impl World {
     pub(crate) fn run(&mut self) {
         let begin = self.operator.begin();
         self.ask(vec![begin]);
+        assert_eq!(self.plane.revision(), 1, "the first change is admitted");
         for agent in 0..AGENTS {
             let at = self.rng.u64(..1000) * MS;
             self.at(at, Event::Start(agent));
@@ -231,6 +234,7 @@ impl World {
                     self.plane.revision()
                 ));
             }
+            Event::DiskFree => self.set_disk_full(false),
             Event::Fault => self.fault(),
             Event::Change => self.change(),
         }
@@ -251,7 +255,7 @@ impl World {
                 Answer::Unchanged => self.note(format_args!("unchanged")),
                 Answer::Refused(why) => {
                     self.tally.not_admitted += 1;
-                    self.note(format_args!("not admitted: {}", why.len()));
+                    self.note(format_args!("not admitted: {why}"));
                 }
             }
         }
@@ -623,10 +627,16 @@ impl World {
 
     fn say(&mut self, number: usize, say: Option<Say>) {
         let Some(kind) = say else { return };
-        let Some(wire) = self.agents[number].process.as_ref().and_then(|it| it.wire) else {
+        let process = self.agents[number].process.as_ref();
+        let Some(wire) = process.and_then(|process| process.wire) else {
             return;
         };
-        let delay = self.delay();
+        let is_last = self.is_last_word();
+        let delay = if is_last {
+            self.long_delay()
+        } else {
+            self.delay()
+        };
         let now = self.now;
         let Some(found) = self.wires.get_mut(&wire) else {
             return;
@@ -635,6 +645,9 @@ impl World {
         match found.to_plane.send(now, delay) {
             Some(at) => self.at(at - now, Event::Hear { wire, message }),
             None => self.tally.lost_answers += 1,
+        }
+        if is_last {
+            self.break_at_agent(wire);
         }
     }
 

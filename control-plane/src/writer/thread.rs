@@ -153,7 +153,7 @@ impl Core {
             return Err(Refused::Conflict { expected, current });
         }
         let terms = Terms {
-            now: now(),
+            now: (self.settings.clock)(),
             quotas: &self.settings.quotas,
             anew,
         };
@@ -311,12 +311,4 @@ fn entry(admitted: &Admitted, change: &Change, now: Timestamp) -> Entry {
         bytes: encode_revision(&revision),
     };
     Entry { record, changes }
-}
-
-fn now() -> Timestamp {
-    let now = jiff::Timestamp::now();
-    Timestamp {
-        seconds: now.as_second(),
-        nanos: now.subsec_nanosecond(),
-    }
 }

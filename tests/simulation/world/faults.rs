@@ -91,13 +91,10 @@ impl World {
             50..=64 => self.crash_agent(agent),
             65..=69 => self.crash_plane(),
             70..=84 => self.take_or_free_a_port(agent),
-            85..=89 => {
-                let is_full = !self.disk_is_full;
-                self.set_disk_full(is_full);
-            }
+            85..=89 => self.fill_the_disk(),
             _ => self.confused[agent] = true,
         }
-        let delay = self.rng.u64(50..1200) * MS;
+        let delay = self.rng.u64(20..800) * MS;
         self.at(delay, Event::Fault);
     }
 
@@ -119,7 +116,7 @@ impl World {
         let delay = if self.rng.u8(..4) == 0 {
             5
         } else {
-            self.rng.u64(50..3000)
+            self.rng.u64(50..1500)
         };
         self.at(delay * MS, Event::Change);
     }
@@ -132,7 +129,15 @@ impl World {
         }
     }
 
-    fn set_disk_full(&mut self, is_full: bool) {
+    /// For a while no change can be kept.
+    fn fill_the_disk(&mut self) {
+        self.set_disk_full(true);
+        let full = self.rng.u64(100..3000) * MS;
+        self.at(full, Event::DiskFree);
+    }
+
+    pub(super) fn set_disk_full(&mut self, is_full: bool) {
+        self.note(format_args!("disk full: {is_full}"));
         self.disk_is_full = is_full;
         self.plane.set_disk_full(is_full);
     }
@@ -157,6 +162,26 @@ impl World {
         let inbound = Inbound::Lost;
         self.at(at_agent, Event::Arrive { wire, inbound });
         self.at(at_plane, Event::Close { wire });
+    }
+
+    /// Whether an agent's stream breaks just after it says something, which is heard long after it has another one.
+    pub(super) fn is_last_word(&mut self) -> bool {
+        self.is_faulty() && self.rng.u8(..50) == 0
+    }
+
+    /// The agent sees at once that its connection is broken; the control plane does not, and hears what was said.
+    pub(super) fn break_at_agent(&mut self, wire: u64) {
+        self.tally.broken += 1;
+        let notice = self.long_delay() + self.long_delay();
+        let now = self.now;
+        if let Some(found) = self.wires.get_mut(&wire) {
+            found.to_agent.cut(now, now);
+            found.to_plane.cut(now, u64::MAX);
+        }
+        self.note(format_args!("{wire} breaks after the last word"));
+        let inbound = Inbound::Lost;
+        self.at(0, Event::Arrive { wire, inbound });
+        self.at(notice, Event::Close { wire });
     }
 
     /// How long a broken connection still delivers what is under way.
@@ -277,6 +302,10 @@ impl World {
             90.. if self.is_faulty() => self.rng.u64(..1000) * MS,
             _ => self.short_delay(),
         }
+    }
+
+    pub(super) fn long_delay(&mut self) -> u64 {
+        self.rng.u64(100..6000) * MS
     }
 
     pub(super) fn short_delay(&mut self) -> u64 {
