@@ -8,7 +8,7 @@ mod faults;
 mod rest;
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap};
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 use std::time::{Duration, Instant};
 
 use fastrand::Rng;
@@ -59,6 +59,8 @@ pub(crate) struct World {
     faults_until: u64,
     /// For each agent, whether the next delta that reaches it is not what it should be.
     confused: [bool; AGENTS],
+    /// Connections on which one was.
+    confused_on: BTreeSet<u64>,
     trace: Trace,
     tally: Tally,
 }
@@ -123,6 +125,7 @@ impl World {
             oracle: Oracle::default(),
             faults_until: FAULTS_MS * MS,
             confused: [false; AGENTS],
+            confused_on: BTreeSet::new(),
             trace: Trace::default(),
             tally: Tally::default(),
         }
@@ -456,6 +459,7 @@ impl World {
         }
         if self.confused[agent] && self.confuse(&mut snapshot) {
             self.confused[agent] = false;
+            self.confused_on.insert(wire);
             self.tally.confused += 1;
             self.note(format_args!(
                 "agent {agent} gets something else than was sent"
@@ -468,7 +472,6 @@ impl World {
 
     fn arrive(&mut self, wire: u64, inbound: Inbound) {
         let now = self.now;
-        let instant = self.instant();
         let Some(found) = self.wires.get(&wire) else {
             return;
         };
@@ -491,15 +494,32 @@ impl World {
         if let Inbound::Open = inbound {
             process.open_since = Some(now);
         }
-        self.note_inbound(agent, wire, &inbound);
-        let Some(process) = &mut self.agents[agent].process else {
+        self.take_in(agent, wire, inbound);
+    }
+
+    /// An agent that has time takes in what has arrived.
+    fn take_in(&mut self, number: usize, wire: u64, inbound: Inbound) {
+        let now = self.instant();
+        self.note_inbound(number, wire, &inbound);
+        let Some(process) = &mut self.agents[number].process else {
             return;
         };
-        let output = process.observe(inbound, instant);
+        let is_loss = matches!(inbound, Inbound::Lost);
+        let is_part = matches!(inbound, Inbound::Part(_));
+        let output = process.observe(inbound, now);
         if is_loss {
-            self.rest(agent);
+            process.inbox.clear();
+            self.rest(number);
         }
-        self.after_agent(agent, output);
+        if is_part && matches!(output, Some(Output::Hello { .. })) {
+            self.tally.resyncs += 1;
+            // The two ends always know what the other builds on.
+            assert!(
+                self.confused_on.contains(&wire),
+                "{number} wants everything again, and nobody confused it"
+            );
+        }
+        self.after_agent(number, output);
     }
 
     /// The agent's stream is over: waits, then connects again.
@@ -600,7 +620,6 @@ impl World {
 
     /// What has waited for the decision, until there is another one.
     fn drain_inbox(&mut self, number: usize) {
-        let now = self.instant();
         loop {
             let Some(process) = &mut self.agents[number].process else {
                 return;
@@ -611,17 +630,7 @@ impl World {
             let Some(inbound) = process.inbox.pop_front() else {
                 return;
             };
-            let is_loss = matches!(inbound, Inbound::Lost);
-            self.note_inbound(number, wire, &inbound);
-            let Some(process) = &mut self.agents[number].process else {
-                return;
-            };
-            let output = process.observe(inbound, now);
-            if is_loss {
-                process.inbox.clear();
-                self.rest(number);
-            }
-            self.after_agent(number, output);
+            self.take_in(number, wire, inbound);
         }
     }
 

@@ -33,6 +33,8 @@ pub(crate) struct Tally {
     pub(crate) ended_by_agent: u64,
     /// Snapshots that were not what they should be.
     pub(crate) confused: u64,
+    /// Agents that wanted everything again on an open stream.
+    pub(crate) resyncs: u64,
     /// Connections that broke.
     pub(crate) broken: u64,
     /// Crashes of agents.
@@ -44,7 +46,7 @@ pub(crate) struct Tally {
 }
 
 impl Tally {
-    fn counts(&mut self) -> [&mut u64; 16] {
+    fn counts(&mut self) -> [&mut u64; 17] {
         [
             &mut self.committed,
             &mut self.not_admitted,
@@ -58,6 +60,7 @@ impl Tally {
             &mut self.ended_by_plane,
             &mut self.ended_by_agent,
             &mut self.confused,
+            &mut self.resyncs,
             &mut self.broken,
             &mut self.agent_crashes,
             &mut self.plane_crashes,
