@@ -12,8 +12,12 @@ pub(crate) struct Wire {
     pub(crate) to_plane: Way,
     /// Parts under way to the agent.
     pub(crate) in_flight: usize,
-    /// The state that the stream was told last is not the current one, and it will be told soon.
+    /// The revision that the stream has seen last.
+    pub(crate) seen: u64,
+    /// It will be told of a newer one soon.
     pub(crate) will_look: bool,
+    /// The control plane's end is there and does nothing.
+    pub(crate) is_stalled: bool,
 }
 
 /// One direction. Times in microseconds.
@@ -29,13 +33,15 @@ pub(crate) struct Way {
 
 impl Wire {
     /// A connection that works.
-    pub(crate) fn new(agent: usize) -> Self {
+    pub(crate) fn new(agent: usize, seen: u64) -> Self {
         Self {
             agent,
             to_agent: Way::default(),
             to_plane: Way::default(),
             in_flight: 0,
+            seen,
             will_look: false,
+            is_stalled: false,
         }
     }
 }

@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 use std::time::{Duration, Instant};
 
 use fastrand::Rng;
-use inlet_agent::discovery::exchange::Output;
+use inlet_agent::discovery::exchange::{CloseReason, Output};
 use inlet_agent::discovery::retry::{Loss, SETTLED_AFTER};
 use inlet_control_plane::simulation::{Answer, Ask, Plane};
 use inlet_proto::v1;
@@ -61,6 +61,8 @@ pub(crate) struct World {
     confused: [bool; AGENTS],
     /// Connections on which one was.
     confused_on: BTreeSet<u64>,
+    /// Those of them on which the parts of a snapshot may not fit each other.
+    torn: BTreeSet<u64>,
     trace: Trace,
     tally: Tally,
 }
@@ -126,6 +128,7 @@ impl World {
             faults_until: FAULTS_MS * MS,
             confused: [false; AGENTS],
             confused_on: BTreeSet::new(),
+            torn: BTreeSet::new(),
             trace: Trace::default(),
             tally: Tally::default(),
         }
@@ -210,6 +213,7 @@ impl World {
             Event::Look { wire } => {
                 if let Some(found) = self.wires.get_mut(&wire) {
                     found.will_look = false;
+                    found.seen = self.plane.revision();
                 }
                 let looked = self.plane.look(wire, self.instant());
                 self.after_plane(wire, looked);
@@ -226,6 +230,7 @@ impl World {
                 }
             }
             Event::Decide { .. } | Event::AgentTick { .. } => {}
+            Event::PlaneTick { wire } if self.is_stalled(wire) => {}
             Event::PlaneTick { wire } => {
                 let ticked = self.plane.tick(wire, self.instant());
                 self.after_plane(wire, ticked);
@@ -278,11 +283,12 @@ impl World {
     }
 
     fn will_look(&mut self, wire: u64) {
-        let is_greeted = self.plane.is_greeted(wire);
+        let (current, is_greeted) = (self.plane.revision(), self.plane.is_greeted(wire));
         let Some(found) = self.wires.get_mut(&wire) else {
             return;
         };
-        if is_greeted && !std::mem::replace(&mut found.will_look, true) {
+        let is_news = found.seen != current && is_greeted && !found.is_stalled;
+        if is_news && !std::mem::replace(&mut found.will_look, true) {
             let delay = self.short_delay();
             self.at(delay, Event::Look { wire });
         }
@@ -294,7 +300,8 @@ impl World {
         let Some(found) = self.wires.get(&wire) else {
             return;
         };
-        if !found.to_plane.delivers(self.now) || !self.plane.is_open(wire) {
+        let is_heard = found.to_plane.delivers(self.now) && !found.is_stalled;
+        if !is_heard || !self.plane.is_open(wire) {
             return;
         }
         let agent = found.agent;
@@ -310,7 +317,7 @@ impl World {
             name_of(&message)
         ));
         let heard = self.plane.hear(wire, message, self.instant());
-        // It is told of what it has seen itself by now once more, which must do no harm.
+        // What is new since it was opened it is told of although it has seen it by itself; that must do no harm.
         self.will_look(wire);
         self.after_plane(wire, heard);
         self.check_roster(agent);
@@ -411,10 +418,11 @@ impl World {
         }
         let delay = self.delay();
         let now = self.instant();
+        let is_up = self.is_up;
         let Some(process) = &mut self.agents[agent].process else {
             return;
         };
-        if !self.is_up {
+        if !is_up {
             let (wait, _) = process.retry.lost(Loss::Unreachable("down".to_owned()));
             return self.at(micros(wait), Event::Connect { agent, life });
         }
@@ -422,7 +430,11 @@ impl World {
         let number = self.numbers;
         process.wire = Some(number);
         process.open_since = None;
-        let mut wire = Wire::new(agent);
+        let mut wire = Wire::new(agent, self.plane.revision());
+        if self.is_faulty() && self.rng.u8(..100) == 0 {
+            wire.is_stalled = true;
+            self.tally.stalled += 1;
+        }
         self.plane.open(number, now);
         if let Some(at) = wire.to_agent.send(self.now, delay) {
             let inbound = Inbound::Open;
@@ -457,9 +469,13 @@ impl World {
         if snapshot.parts > 1 {
             self.tally.in_parts += 1;
         }
+        let parts = snapshot.parts;
         if self.confused[agent] && self.confuse(&mut snapshot) {
             self.confused[agent] = false;
             self.confused_on.insert(wire);
+            if parts > 1 {
+                self.torn.insert(wire);
+            }
             self.tally.confused += 1;
             self.note(format_args!(
                 "agent {agent} gets something else than was sent"
@@ -558,6 +574,12 @@ impl World {
             Some(Output::Close(reason)) => {
                 self.tally.ended_by_agent += 1;
                 self.note(format_args!("agent {number} ends its stream: {reason}"));
+                let wire = self.agents[number].process.as_ref().and_then(|it| it.wire);
+                let is_torn = wire.is_some_and(|wire| self.torn.contains(&wire));
+                assert!(
+                    matches!(reason, CloseReason::Silent) || is_torn,
+                    "{number} ends a stream on which parts came in turn: {reason}"
+                );
                 self.hang_up(number);
                 self.rest(number);
             }
@@ -687,6 +709,10 @@ impl World {
         if !is_held && !self.plane.is_open(wire) {
             self.wires.remove(&wire);
         }
+    }
+
+    fn is_stalled(&self, wire: u64) -> bool {
+        self.wires.get(&wire).is_some_and(|found| found.is_stalled)
     }
 
     fn until(&self, deadline: Instant) -> u64 {

@@ -35,6 +35,8 @@ pub(crate) struct Tally {
     pub(crate) confused: u64,
     /// Agents that wanted everything again on an open stream.
     pub(crate) resyncs: u64,
+    /// Streams on which the control plane never did anything.
+    pub(crate) stalled: u64,
     /// Connections that broke.
     pub(crate) broken: u64,
     /// Crashes of agents.
@@ -46,7 +48,7 @@ pub(crate) struct Tally {
 }
 
 impl Tally {
-    fn counts(&mut self) -> [&mut u64; 17] {
+    fn counts(&mut self) -> [&mut u64; 18] {
         [
             &mut self.committed,
             &mut self.not_admitted,
@@ -61,6 +63,7 @@ impl Tally {
             &mut self.ended_by_agent,
             &mut self.confused,
             &mut self.resyncs,
+            &mut self.stalled,
             &mut self.broken,
             &mut self.agent_crashes,
             &mut self.plane_crashes,

@@ -5,6 +5,8 @@ use super::{AGENTS, MS, World};
 /// Longest time that the world may take to come to rest, in milliseconds: the longest waits one after the other
 /// (an apply of 40 s, an end that is noticed after 20 s, a silence of 30 s, two retries of 10 s), with room.
 const REST_WITHIN_MS: u64 = 240_000;
+/// Events until it comes to rest at most: far more than there ever are.
+const MAX_STEPS: u32 = 500_000;
 /// Changes that are made one at a time.
 const ONE_BY_ONE: usize = 4;
 
@@ -12,8 +14,11 @@ impl World {
     /// Lets everything happen that still will. Panics if it goes on for too long.
     pub(super) fn come_to_rest(&mut self) {
         let limit = self.faults_until.max(self.now) + REST_WITHIN_MS * MS;
+        let mut steps = 0;
         while self.step() {
-            assert!(self.now < limit, "it does not come to rest");
+            steps += 1;
+            let is_restless = self.now >= limit || steps >= MAX_STEPS;
+            assert!(!is_restless, "it does not come to rest");
         }
         self.note(format_args!("rest at {}", self.plane.revision()));
     }
