@@ -5,13 +5,15 @@
 //! goes wrong: streams that break and lose their tails, delays, old streams that speak on after a new one is open,
 //! crashes on both sides, a full disk, ports that are taken, deltas that are not what they should be.
 //!
-//! - [`world`]: events in the order of time, and what each does; [`world::Faults`]: what goes wrong.
+//! - [`world`]: events in the order of time; below it what each does at the agents (`fleet`) and at the control plane
+//!   (`plane`), what goes wrong (`faults`), and what must be afterwards (`rest`).
 //! - [`agent`], [`wire`]: one agent's shell and one connection. [`operator`]: the changes.
 //! - [`oracle`]: what may be in force, worked out anew from what was acknowledged. [`trace`]: what happened.
 //!
 //! Promises: after every step, what an agent has in force is exactly the view of one revision that was acknowledged;
-//! after the faults have ended, every agent has the last revision that it does not refuse, and the control plane
-//! knows.
+//! after the faults have ended, every agent has the last revision that it was offered and does not refuse, and the
+//! control plane knows; offered one by one, that is the last revision that it can have. Nobody asks for everything
+//! again, or gives a stream up, without a reason.
 //!
 //! `INLET_SEEDS=500` runs more seeds than by default, `INLET_SEED=17` runs one and prints what happens.
 
@@ -83,7 +85,7 @@ fn run_all(seeds: u64) -> (Tally, Vec<u64>) {
             let mut world = World::new(seed);
             // What it holds is dropped with it.
             let run = catch_unwind(AssertUnwindSafe(|| world.run()));
-            let mut found = found.lock().unwrap();
+            let mut found = found.lock().expect("nobody panics with it");
             found.0.add(world.tally());
             if run.is_err() {
                 println!(
@@ -99,7 +101,7 @@ fn run_all(seeds: u64) -> (Tally, Vec<u64>) {
             scope.spawn(work);
         }
     });
-    let (tally, mut failed) = found.into_inner().unwrap();
+    let (tally, mut failed) = found.into_inner().expect("nobody panics with it");
     failed.sort_unstable();
     (tally, failed)
 }

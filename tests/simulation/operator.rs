@@ -41,7 +41,7 @@ pub(crate) fn any_port(rng: &mut Rng) -> u16 {
 }
 
 fn port(balancer: usize, listener: usize) -> u16 {
-    u16::try_from(8000 + balancer * 10 + listener).unwrap()
+    u16::try_from(8000 + balancer * 10 + listener).expect("there are few of them")
 }
 
 impl Operator {

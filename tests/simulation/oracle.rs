@@ -42,7 +42,7 @@ impl Oracle {
     pub(crate) fn record(&mut self, revision: u64, resources: Vec<Arc<v1::Resource>>) {
         let resources: Resources = resources
             .into_iter()
-            .map(|resource| (resource.key().unwrap(), resource))
+            .map(|resource| (resource.key().expect("it was admitted"), resource))
             .collect();
         if let Some(known) = self.revisions.get(&revision) {
             assert_eq!(*known, resources, "revision {revision} is not what it was");
@@ -119,7 +119,7 @@ impl Expected {
 }
 
 fn is_selected(all: &Resources, balancer: &str, labels: &Labels) -> bool {
-    let key = Key::of(Kind::LoadBalancer, balancer).unwrap();
+    let key = Key::child(Kind::LoadBalancer, "", balancer);
     match all.get(&key).map(|resource| &resource.kind) {
         Some(Some(Body::LoadBalancer(balancer))) => {
             let mut asked = balancer.placement.iter();
