@@ -142,9 +142,15 @@ struct Shared {
 #[derive(Debug)]
 struct Lines {
     chunk: Vec<u8>,
+    formatter: Formatter,
+    shared: Arc<Shared>,
+}
+
+/// Makes the lines of a log. Pure; it remembers the second of its last line, so one per thread is best.
+#[derive(Debug)]
+pub struct Formatter {
     format: AccessLogFormat,
     stamps: Stamps,
-    shared: Arc<Shared>,
 }
 
 /// The second of the last line, in words.
@@ -186,8 +192,7 @@ impl Log {
         let lines = self.0.as_ref().map(|open| {
             RefCell::new(Lines {
                 chunk: Vec::new(),
-                format: open.format,
-                stamps: Stamps::default(),
+                formatter: Formatter::new(open.format),
                 shared: Arc::clone(&open.shared),
             })
         });
@@ -236,18 +241,12 @@ impl Writer {
 
     /// Writes one request. Never waits.
     pub fn request(&self, request: &Request<'_>) {
-        self.line(|format, out, stamps| match format {
-            AccessLogFormat::Json => json::request(out, stamps, request),
-            AccessLogFormat::Alb => alb::request(out, stamps, request),
-        });
+        self.line(|formatter, out| formatter.request(out, request));
     }
 
     /// Writes one connection. Never waits.
     pub fn connection(&self, connection: &Connection<'_>) {
-        self.line(|format, out, stamps| match format {
-            AccessLogFormat::Json => json::connection(out, stamps, connection),
-            AccessLogFormat::Alb => alb::connection(out, stamps, connection),
-        });
+        self.line(|formatter, out| formatter.connection(out, connection));
     }
 
     /// Hands over what there is, however little. Called twice a second, so that no line waits longer than that.
@@ -257,7 +256,7 @@ impl Writer {
         }
     }
 
-    fn line(&self, write: impl FnOnce(AccessLogFormat, &mut Vec<u8>, &mut Stamps)) {
+    fn line(&self, write: impl FnOnce(&mut Formatter, &mut Vec<u8>)) {
         if let Some(lines) = &self.0 {
             lines.borrow_mut().line(write);
         }
@@ -265,13 +264,12 @@ impl Writer {
 }
 
 impl Lines {
-    fn line(&mut self, write: impl FnOnce(AccessLogFormat, &mut Vec<u8>, &mut Stamps)) {
+    fn line(&mut self, write: impl FnOnce(&mut Formatter, &mut Vec<u8>)) {
         if self.is_full() && !self.hand_over() {
             self.shared.dropped.fetch_add(1, Ordering::Relaxed);
             return;
         }
-        write(self.format, &mut self.chunk, &mut self.stamps);
-        self.chunk.push(b'\n');
+        write(&mut self.formatter, &mut self.chunk);
         if self.is_full() {
             self.hand_over();
         }
@@ -284,6 +282,34 @@ impl Lines {
     /// False = there is no room for more: the lines stay here.
     fn hand_over(&mut self) -> bool {
         self.chunk.is_empty() || self.shared.queue.offer(&mut self.chunk)
+    }
+}
+
+impl Formatter {
+    /// Lines of this form.
+    pub fn new(format: AccessLogFormat) -> Self {
+        Self {
+            format,
+            stamps: Stamps::default(),
+        }
+    }
+
+    /// Appends the line of one request, line feed included. Whatever bytes clients sent, it is one line of its form.
+    pub fn request(&mut self, out: &mut Vec<u8>, request: &Request<'_>) {
+        match self.format {
+            AccessLogFormat::Json => json::request(out, &mut self.stamps, request),
+            AccessLogFormat::Alb => alb::request(out, &mut self.stamps, request),
+        }
+        out.push(b'\n');
+    }
+
+    /// Appends the line of one connection, line feed included.
+    pub fn connection(&mut self, out: &mut Vec<u8>, connection: &Connection<'_>) {
+        match self.format {
+            AccessLogFormat::Json => json::connection(out, &mut self.stamps, connection),
+            AccessLogFormat::Alb => alb::connection(out, &mut self.stamps, connection),
+        }
+        out.push(b'\n');
     }
 }
 

@@ -36,7 +36,7 @@ pub struct Flags {
     #[arg(long, value_name = "FOLDER", default_value = "./inlet-agent")]
     pub data_dir: PathBuf,
     /// Where /healthz, /readyz, /metrics and /config are served
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:7490")]
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:7490", value_parser = address)]
     pub admin: SocketAddr,
     /// Threads that carry traffic [default: one per core that this process may use]
     #[arg(long, value_name = "N")]
@@ -171,6 +171,11 @@ impl Flags {
             }),
         })
     }
+}
+
+fn address(text: &str) -> Result<SocketAddr, String> {
+    text.parse()
+        .map_err(|_| "expected an IP address and a port, such as 127.0.0.1:7490".to_owned())
 }
 
 /// Whether plaintext may leave the host.

@@ -8,6 +8,7 @@
 //! [`keep::Keeper`] -> Ack. At start the kept one goes the same way, without a stream and without an answer.
 //!
 //! Invariant: the agent forwards by its last good snapshot until a whole better one is in force.
+//! Revision 0, the empty beginning, is never better: a control plane that has lost its data takes no fleet down.
 
 pub mod apply;
 pub mod disk;

@@ -9,8 +9,6 @@ pub mod drain;
 pub mod prober;
 mod report;
 mod scheduler;
-#[cfg(test)]
-pub(crate) mod testing;
 pub mod verdict;
 
 use std::sync::Arc;

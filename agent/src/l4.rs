@@ -4,6 +4,7 @@
 
 pub mod dial;
 pub mod pipe;
+pub mod receive;
 mod record;
 pub mod relay;
 mod service;

@@ -49,6 +49,13 @@ pub struct Found<'t> {
 
 /// Finds the first rule, by priority, whose conditions all hold; the default action if there is none.
 pub fn find<'t, H: Headers>(router: &'t Router, request: &Request<'_, H>) -> Found<'t> {
+    let default = Found {
+        action: &router.default,
+        priority: 0,
+    };
+    if router.rules.is_empty() {
+        return default;
+    }
     let mut room = Room::default();
     let subject = Subject::new(request, &mut room);
     let first = router
@@ -61,10 +68,7 @@ pub fn find<'t, H: Headers>(router: &'t Router, request: &Request<'_, H>) -> Fou
             action: &rule.action,
             priority: rule.priority,
         },
-        None => Found {
-            action: &router.default,
-            priority: 0,
-        },
+        None => default,
     }
 }
 

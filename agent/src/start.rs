@@ -190,6 +190,9 @@ fn lock(path: &Path) -> Result<File, StartError> {
         path: path.to_owned(),
         error,
     };
+    if path.exists() && !path.is_dir() {
+        return Err(unusable(ErrorKind::NotADirectory.into()));
+    }
     let mut folder = DirBuilder::new();
     folder
         .recursive(true)

@@ -13,6 +13,8 @@ use std::time::Duration;
 use crate::live;
 
 pub mod router;
+#[cfg(test)]
+pub(crate) mod testing;
 
 pub use router::Router;
 

@@ -30,12 +30,7 @@ use crate::output::Out;
 ///
 /// Exit status: 0 done; 1 refused or failed, with the reason on stderr; 2 the command line is wrong.
 #[derive(Parser)]
-#[command(
-    name = "lbctl",
-    version,
-    disable_help_subcommand = true,
-    arg_required_else_help = true
-)]
+#[command(name = "lbctl", version, arg_required_else_help = true)]
 pub struct Flags {
     #[command(flatten)]
     pub(crate) global: GlobalFlags,
@@ -104,7 +99,7 @@ pub(crate) async fn run(command: Command, session: &Session) -> Result<ExitCode,
     let ran = match command {
         Command::Demo(flags) => {
             session.out.only_text("demo")?;
-            return Ok(demo::run(flags).await);
+            return Ok(demo::run(flags, &session.out).await);
         }
         Command::Apply(flags) => apply::run(flags, session).await,
         Command::Diff(flags) => diff::run(flags, session).await,
@@ -122,6 +117,12 @@ pub(crate) async fn run(command: Command, session: &Session) -> Result<ExitCode,
         Command::Version => version(session),
     };
     ran.map(|()| ExitCode::SUCCESS)
+}
+
+/// A revision as it is typed.
+fn revision(text: &str) -> Result<u64, String> {
+    text.parse()
+        .map_err(|_| "a revision is a whole number: 'lbctl history' lists them".to_owned())
 }
 
 fn version(session: &Session) -> Result<(), Error> {

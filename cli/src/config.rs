@@ -1,4 +1,4 @@
-//! Global flags, environment and settings file -> checked [`Config`].
+//! Global flags, environment and settings file -> checked `Config`.
 //!
 //! What is said most directly wins: a flag, then the context named by a flag, then the environment, then the current
 //! context of the settings file, then the default. Reading the environment happens in one place and is a value from

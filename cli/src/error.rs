@@ -98,6 +98,12 @@ impl Error {
                 lines.push(format!("error: {}; nothing was sent", count(mistakes.len(), "mistake")));
                 lines
             }
+            Self::Unreachable { server, reason } if was_reached(reason) => vec![
+                format!("error: {server} was reached, but does not answer as a control plane: {reason}"),
+                "Has it just ended, or is this the port of an agent or of a listener? Name the control plane with \
+                 --server, INLET_SERVER or --context."
+                    .to_owned(),
+            ],
             Self::Unreachable { server, reason } => vec![
                 format!("error: no control plane answers at {server}: {reason}"),
                 "Is it running? Start one with 'inlet-control-plane --insecure', or name another with --server, \
@@ -121,6 +127,19 @@ impl Error {
             Self::Told | Self::ClosedPipe => Vec::new(),
         }
     }
+}
+
+/// Whether there was a connection, which broke or on which nobody spoke HTTP/2: the layers below tell it in words only.
+fn was_reached(reason: &str) -> bool {
+    let words = [
+        "frame with invalid size",
+        "protocol error",
+        "http2 error",
+        "broken pipe",
+        "reset by peer",
+    ];
+    let reason = reason.to_ascii_lowercase();
+    words.iter().any(|words| reason.contains(words))
 }
 
 /// One reason on one line: where, and what.
@@ -251,6 +270,15 @@ mod tests {
             "error: no control plane answers at http://127.0.0.1:7400: Connection refused"
         );
         assert!(lines[1].contains("--server"), "{lines:?}");
+
+        let broken = io::Error::from_raw_os_error(32);
+        let status = Status::from_error(Box::new(broken));
+        let lines = Error::from_status(&server(), &status).lines();
+        assert_eq!(
+            lines[0],
+            "error: http://127.0.0.1:7400 was reached, but does not answer as a control plane: Broken pipe"
+        );
+        assert!(lines[1].contains("the port of an agent"), "{lines:?}");
     }
 
     #[test]

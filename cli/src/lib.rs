@@ -32,13 +32,25 @@ use error::Error;
 /// Commands that later versions have, as `lbctl` or the command before them is asked for them.
 const LATER_COMMANDS: [&str; 7] = ["explain", "top", "tail", "key", "usage", "drain", "token"];
 
+/// What people ask `get` and `describe` for that is no kind of resource, and where it is.
+const ELSEWHERE: [(&str, &str); 5] = [
+    ("agent", "lbctl agent list"),
+    ("agents", "lbctl agent list"),
+    ("health", "lbctl target health GROUP"),
+    ("history", "lbctl history"),
+    ("revisions", "lbctl history"),
+];
+
 /// Reads the command line. Errors: the exit status, after saying what is wrong, or after the help that was asked for.
 pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Flags, ExitCode> {
     Flags::try_parse_from(arguments).map_err(|error| {
-        match later(&error) {
-            Some(later) => eprintln!("error: '{later}' is not supported yet"),
+        match (later(&error), elsewhere(&error)) {
+            (Some(later), _) => eprintln!("error: '{later}' is not supported yet"),
+            (None, Some((word, command))) => {
+                eprintln!("error: '{word}' is no kind of resource: '{command}' shows it");
+            }
             // A closed pipe is no reason to complain.
-            None => drop(error.print()),
+            (None, None) => drop(error.print()),
         }
         ExitCode::from(status(&error))
     })
@@ -76,6 +88,20 @@ fn later(error: &clap::Error) -> Option<&str> {
         Some(ContextValue::String(name)) => LATER_COMMANDS
             .contains(&name.as_str())
             .then_some(name.as_str()),
+        _ => None,
+    }
+}
+
+/// The word that was given for a kind, and the command that shows what it means.
+fn elsewhere(error: &clap::Error) -> Option<(&'static str, &'static str)> {
+    let is_kind = matches!(
+        error.get(ContextKind::InvalidArg),
+        Some(ContextValue::String(argument)) if argument.contains("KIND")
+    );
+    match error.get(ContextKind::InvalidValue) {
+        Some(ContextValue::String(word)) if is_kind => {
+            ELSEWHERE.into_iter().find(|(known, _)| known == word)
+        }
         _ => None,
     }
 }

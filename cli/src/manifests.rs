@@ -50,7 +50,12 @@ pub(crate) fn read(paths: &[String]) -> Result<Vec<Written>, Error> {
             Err(mistake) => mistakes.push(mistake),
         }
         if documents.len() + mistakes.len() == before {
-            mistakes.push(format!("{path}: has no documents"));
+            let what = if Path::new(path).is_dir() {
+                "has no documents: no .yaml, .yml or .json file with one"
+            } else {
+                "has no documents"
+            };
+            mistakes.push(format!("{path}: {what}"));
         }
     }
     if mistakes.is_empty() {
@@ -258,11 +263,14 @@ mod tests {
         );
         let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
         let paths: Vec<_> = ["a.yaml", "b.yaml", "c.yaml", "gone.yaml"].map(path).into();
+        std::fs::create_dir(folder.path().join("empty")).unwrap();
+        let paths = [paths, vec![path("empty")]].concat();
         let found = mistakes(&paths).join("\n");
         for said in [
             "a.yaml:1: kind: unknown kind 'TargetGrup': did you mean 'TargetGroup'?",
             "b.yaml:4: TargetGroup b: prot: unknown field 'prot': did you mean 'port'?",
             "c.yaml: has no documents",
+            "empty: has no documents: no .yaml, .yml or .json file with one",
             "gone.yaml: No such file or directory",
         ] {
             assert!(found.contains(said), "'{said}' is not in\n{found}");

@@ -52,6 +52,27 @@ fn good_command_lines_are_taken() {
 }
 
 #[test]
+fn what_is_no_kind_is_shown_elsewhere() {
+    for (line, command) in [
+        ("lbctl get agents", Some("lbctl agent list")),
+        ("lbctl describe agent edge-1", Some("lbctl agent list")),
+        ("lbctl watch history", Some("lbctl history")),
+        ("lbctl get rulez", None),
+        ("lbctl completion agents", None),
+    ] {
+        let Err(error) = parsed(line) else {
+            panic!("taken: {line}")
+        };
+        assert_eq!(
+            elsewhere(&error).map(|(_, command)| command),
+            command,
+            "{line}"
+        );
+        assert_eq!(status(&error), 2, "{line}");
+    }
+}
+
+#[test]
 fn wrong_command_lines_exit_with_2_and_later_ones_with_1() {
     for (line, expected) in [
         ("lbctl", 2),
@@ -79,6 +100,7 @@ fn wrong_command_lines_exit_with_2_and_later_ones_with_1() {
         ("lbctl top", 1),
         ("lbctl agent drain edge-1", 1),
         ("lbctl --help", 0),
+        ("lbctl help apply", 0),
         ("lbctl --version", 0),
     ] {
         let Err(error) = parsed(line) else {

@@ -14,7 +14,7 @@ use clap::{Parser, ValueEnum};
 )]
 pub struct Flags {
     /// Where gRPC, /metrics, /healthz and /readyz are served
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:7400")]
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:7400", value_parser = address)]
     pub listen: SocketAddr,
     /// Where the configuration is kept
     #[arg(long, value_name = "FOLDER", default_value = "./inlet-data")]
@@ -38,7 +38,7 @@ pub struct Flags {
 pub enum StoreFlag {
     /// A database in the data folder.
     Sled,
-    /// A database on other hosts.
+    /// A database on other hosts (not supported yet).
     Etcd,
 }
 
@@ -50,6 +50,11 @@ pub enum LogFormat {
     Text,
     /// A JSON object a line.
     Json,
+}
+
+fn address(text: &str) -> Result<SocketAddr, String> {
+    text.parse()
+        .map_err(|_| "expected an IP address and a port, such as 127.0.0.1:7400".to_owned())
 }
 
 /// What the control plane is started with: checked.
@@ -156,7 +161,8 @@ mod tests {
             (&["--store", "redis"], "[possible values: sled, etcd]"),
             (
                 &["--listen", "nowhere"],
-                "invalid value 'nowhere' for '--listen",
+                "invalid value 'nowhere' for '--listen <ADDRESS>': expected an IP address and a port, such as \
+                 127.0.0.1:7400",
             ),
             (&["--no-such-flag"], "unexpected argument '--no-such-flag'"),
         ] {

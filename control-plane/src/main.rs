@@ -1,6 +1,6 @@
 //! `inlet-control-plane`: flags, logging, signals, exit status.
 
-use std::io::Write;
+use std::io::{IsTerminal as _, Write};
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -87,10 +87,12 @@ fn fail(status: u8, why: &str) -> ExitCode {
     ExitCode::from(status)
 }
 
-/// The paragraphs before the usage text.
+/// What is wrong and what would be right, without the usage text.
 fn in_one_line(error: &clap::Error) -> String {
     let text = error.to_string();
-    let said = text.split("\n\nUsage:").next().unwrap_or(&text);
+    let ends = ["\n\nUsage:", "\n\nFor more information"];
+    let end = ends.iter().filter_map(|end| text.find(end)).min();
+    let said = &text[..end.unwrap_or(text.len())];
     let said = said.strip_prefix("error: ").unwrap_or(said);
     said.split_whitespace().collect::<Vec<_>>().join(" ")
 }
@@ -99,6 +101,7 @@ fn log_to_stderr(format: LogFormat) {
     let filter = EnvFilter::try_from_env("INLET_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
+        .with_ansi(std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none())
         .with_writer(std::io::stderr);
     match format {
         LogFormat::Text => log.init(),

@@ -1,5 +1,5 @@
 //! The configuration as values: all resources at one revision ([`State`]), what is asked for ([`Change`]), and
-//! whether it may be ([`admit`]). Pure: time and identifiers arrive as arguments, nothing here does I/O.
+//! whether it may be ([`admit()`]). Pure: time and identifiers arrive as arguments, nothing here does I/O.
 //!
 //! What one message must be is `inlet_proto::check`'s business; here is what all of them together must be.
 //! `plan` lays a change out, `judge` with `clash`, `protocols` and `quotas` looks at what it would make.

@@ -1,6 +1,6 @@
 //! What the agents report about the health of targets.
 //!
-//! Each agent's verdicts are kept apart, so that a complete report replaces exactly its own; [`merge`] makes one
+//! Each agent's verdicts are kept apart, so that a complete report replaces exactly its own; [`Told`] makes one
 //! answer of them. Names and texts repeat a million times over a fleet and are kept once.
 //!
 //! Invariant: memory is bounded by [`MAX_VERDICTS_PER_AGENT`] for each agent of the (bounded) roster, and what an
@@ -17,7 +17,7 @@ use inlet_proto::name::is_name;
 use inlet_proto::v1;
 use v1::target_health::State as Health;
 
-pub(crate) use merge::{Merged, merge};
+pub(crate) use merge::{Merged, Told};
 
 /// Targets that one agent may report; what goes beyond is left out.
 pub(crate) const MAX_VERDICTS_PER_AGENT: usize = 50_000;
@@ -146,19 +146,33 @@ impl Observed {
         self.words.retain(|words| Arc::strong_count(words) > 1);
     }
 
-    /// What the agents say about the targets of a group, in the order of the targets and then of the agents.
-    pub(crate) fn group(&self, group: &str) -> BTreeMap<Arc<str>, Vec<AgentVerdict>> {
-        let mut targets: BTreeMap<Arc<str>, Vec<AgentVerdict>> = BTreeMap::new();
+    /// What the agents say about the targets of a group, in the order of the targets; `most` views of each.
+    pub(crate) fn group(&self, group: &str, most: usize) -> BTreeMap<Arc<str>, Told> {
+        let mut targets: BTreeMap<Arc<str>, Told> = BTreeMap::new();
         for (agent, reports) in &self.agents {
             for (target, verdict) in reports.groups.get(group).into_iter().flatten() {
-                let views = targets.entry(Arc::clone(target)).or_default();
-                views.push(AgentVerdict {
-                    agent: Arc::clone(agent),
-                    verdict: verdict.clone(),
-                });
+                match targets.get_mut(target) {
+                    Some(told) => told.take(agent, verdict, most),
+                    None => {
+                        let told = targets.entry(Arc::clone(target)).or_default();
+                        told.take(agent, verdict, most);
+                    }
+                }
             }
         }
         targets
+    }
+
+    /// What the agents say about one target, with `most` views.
+    pub(crate) fn target(&self, group: &str, target: &str, most: usize) -> Told {
+        let mut told = Told::default();
+        for (agent, reports) in &self.agents {
+            let targets = reports.groups.get(group);
+            if let Some(verdict) = targets.and_then(|targets| targets.get(target)) {
+                told.take(agent, verdict, most);
+            }
+        }
+        told
     }
 
     fn name(&mut self, name: &str) -> Arc<str> {
@@ -231,9 +245,9 @@ mod tests {
     }
 
     fn states(observed: &Observed, group: &str) -> Vec<(String, String, Health)> {
-        let targets = observed.group(group);
-        let rows = targets.iter().flat_map(|(target, views)| {
-            views.iter().map(|view| {
+        let targets = observed.group(group, usize::MAX);
+        let rows = targets.iter().flat_map(|(target, told)| {
+            told.views.iter().map(|view| {
                 (
                     target.to_string(),
                     view.agent.to_string(),
@@ -265,7 +279,7 @@ mod tests {
         observed.report("x", report(true, &[("g", a, Health::Healthy)]), now);
         let expected = [row(a, "x", Health::Healthy), row(a, "y", Health::Healthy)];
         assert_eq!(states(&observed, "g"), expected);
-        let healthy = &observed.group("g")[a][0].verdict;
+        let healthy = &observed.target("g", a, 1).views[0].verdict;
         assert_eq!(*healthy.words, Words::default());
         assert_eq!(healthy.since, now - Duration::from_secs(1));
     }
@@ -316,7 +330,7 @@ mod tests {
             ("g", "127.0.0.1:1", Health::Unspecified),
         ];
         observed.report("x", report(false, &odd), SystemTime::now());
-        assert!(observed.group("g").is_empty());
+        assert!(observed.group("g", 1).is_empty());
         let names: Vec<String> = (0..=MAX_VERDICTS_PER_AGENT)
             .map(|number| {
                 format!(
@@ -332,6 +346,6 @@ mod tests {
             .map(|name| ("g", name.as_str(), Health::Healthy))
             .collect();
         observed.report("x", report(false, &many), SystemTime::now());
-        assert_eq!(observed.group("g").len(), MAX_VERDICTS_PER_AGENT);
+        assert_eq!(observed.group("g", 1).len(), MAX_VERDICTS_PER_AGENT);
     }
 }

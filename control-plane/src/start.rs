@@ -124,7 +124,7 @@ impl Running {
         }
     }
 
-    /// Ends streams, finishes the requests under way within [`SHUTDOWN_GRACE`], and closes the store.
+    /// Ends streams, finishes the requests under way within `SHUTDOWN_GRACE`, and closes the store.
     pub async fn shutdown(self) {
         self.shared.shutdown.cancel();
         self.shared.tasks.close();

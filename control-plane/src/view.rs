@@ -38,7 +38,6 @@ pub(crate) struct Entry {
 #[derive(Debug)]
 pub(crate) struct View {
     revision: u64,
-    selection: Selection,
     entries: Vec<Arc<Entry>>,
     digest: Digest,
 }
@@ -94,7 +93,6 @@ pub(crate) mod testing {
         let entries = groups.iter().map(entry).collect();
         Arc::new(View {
             revision,
-            selection: Selection::default(),
             entries,
             digest,
         })

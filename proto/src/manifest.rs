@@ -66,6 +66,36 @@ pub struct ManifestError {
     pub message: String,
 }
 
+/// Whether a path of fields, in JSON names, leads to something in resources of this kind; through lists too.
+///
+/// Errors: the first step that does not, with what is near or known.
+pub fn check_path(kind: Kind, path: &[String]) -> Result<(), String> {
+    if path.len() == 1 && path[0] == "kind" {
+        return Ok(());
+    }
+    let mut message = POOL.get_message_by_name(&format!("inlet.v1.{}", kind.name()));
+    let mut before = kind.name();
+    for step in path {
+        let Some(descriptor) = message.filter(|message| !scalar::is_scalar(message)) else {
+            return Err(format!("'{before}' has no fields"));
+        };
+        let Some(field) = descriptor.get_field_by_json_name(step) else {
+            let names: Vec<_> = descriptor
+                .fields()
+                .map(|field| field.json_name().to_owned())
+                .collect();
+            let names: Vec<_> = names.iter().map(String::as_str).collect();
+            return Err(suggest::unknown("field", step, &names));
+        };
+        if field.is_map() {
+            return Ok(());
+        }
+        message = field.kind().as_message().cloned();
+        before = step;
+    }
+    Ok(())
+}
+
 /// Reads all documents of one file (YAML or JSON), and checks each ([`crate::check::check`]).
 ///
 /// `read_file` gives the content of a file named by a `*File` field, relative to the manifest; its error is text.
@@ -143,23 +173,27 @@ impl Manifest<'_> {
         let entries = match &node.value {
             tree::Value::Null => return,
             tree::Value::Mapping(entries) => entries,
-            _ => {
+            value => {
+                let remedy = if matches!(value, tree::Value::List(_)) {
+                    ": separate documents with '---', or write {kind: List, items: [...]}"
+                } else {
+                    ""
+                };
                 let found = node.describe();
                 self.refuse(
                     node.line,
                     "",
-                    format!("expected a mapping with a 'kind', found {found}"),
+                    format!("expected a mapping with a 'kind', found {found}{remedy}"),
                 );
                 return;
             }
         };
         let Some(kind) = entries.iter().find(|entry| entry.key == "kind") else {
-            let kinds = known_kinds().join(", ");
-            self.refuse(node.line, "", format!("'kind' is missing: one of {kinds}"));
+            self.refuse(node.line, "", missing_kind(entries));
             return;
         };
         match &kind.node.value {
-            tree::Value::Text(name) if name == LIST => self.list(entries),
+            tree::Value::Text(name) if name == LIST => self.list(node.line, entries),
             tree::Value::Text(name) => match Kind::from_name(name) {
                 Some(kind) => self.resource(kind, node.line, entries),
                 None => self.refuse(kind.line, "kind", unknown_kind(name)),
@@ -176,7 +210,15 @@ impl Manifest<'_> {
     }
 
     /// The documents of a List.
-    fn list(&mut self, entries: &[Entry]) {
+    fn list(&mut self, line: usize, entries: &[Entry]) {
+        let mut reader = Reader::new(self.read_file);
+        let entries = reader.unique("", entries);
+        let mistakes = reader.mistakes;
+        self.note("", mistakes);
+        if entries.iter().all(|entry| entry.key == "kind") {
+            let message = "the documents are missing: write items: [] for none";
+            self.refuse(line, "items", message.to_owned());
+        }
         for entry in entries {
             match (entry.key.as_str(), &entry.node.value) {
                 ("kind", _) => {}
@@ -210,11 +252,7 @@ impl Manifest<'_> {
             .collect();
         let resource = envelope(kind, |descriptor| reader.message("", descriptor, &fields));
         for violation in crate::check::check(&resource) {
-            if !reader
-                .refused
-                .iter()
-                .any(|path| related(path, &violation.field))
-            {
+            if !reader.is_refused(&violation.field) {
                 let line = line_of(&reader.lines, &violation.field, line);
                 reader.mistakes.push(Mistake {
                     line,
@@ -261,22 +299,19 @@ fn known_kinds() -> Vec<&'static str> {
     Kind::ALL.iter().map(|kind| kind.name()).collect()
 }
 
+fn missing_kind(entries: &[Entry]) -> String {
+    let mut keys = entries.iter().map(|entry| entry.key.as_str());
+    match keys.find(|key| key.eq_ignore_ascii_case("kind")) {
+        Some(key) => format!("'kind' is missing: did you mean it by '{key}'?"),
+        None => format!("'kind' is missing: one of {}", known_kinds().join(", ")),
+    }
+}
+
 fn unknown_kind(name: &str) -> String {
     if LATER_KINDS.contains(&name) {
         return format!("kind {name} is not supported yet");
     }
     suggest::unknown("kind", name, &known_kinds())
-}
-
-/// Whether one path is the other, or a part of it.
-fn related(one: &str, other: &str) -> bool {
-    let (short, long) = if one.len() <= other.len() {
-        (one, other)
-    } else {
-        (other, one)
-    };
-    let rest = long.strip_prefix(short);
-    !short.is_empty() && rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
 }
 
 /// The line of a field, or of the nearest part of its path that is written.

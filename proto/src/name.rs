@@ -71,7 +71,7 @@ impl Key {
         Self::of(kind, name)
     }
 
-    /// A key of a known kind. Errors: a number of `/` that does not fit it.
+    /// A key of a known kind; that of a target in its canonical form. Errors: a number of `/` that does not fit it.
     pub fn of(kind: Kind, name: &str) -> Result<Self, KeyError> {
         let (parts, expected) = match kind {
             Kind::LoadBalancer | Kind::TargetGroup | Kind::Certificate => {
@@ -87,6 +87,12 @@ impl Key {
                 kind: kind.name(),
                 expected,
             });
+        }
+        if let (Kind::Target, Some((group, target))) = (kind, name.split_once('/'))
+            && let Ok(target) = target.parse::<SocketAddr>()
+        {
+            let (address, port) = (target.ip().to_string(), target.port());
+            return Ok(Self::target(group, &address, port.into()));
         }
         Ok(Self {
             kind,
@@ -219,6 +225,19 @@ mod tests {
             "é",
         ] {
             assert!(!is_name(bad), "{bad}");
+        }
+    }
+
+    #[test]
+    fn keys_of_targets_are_found_however_their_address_is_written() {
+        for (written, canonical) in [
+            ("web/[0:0::1]:80", "web/[::1]:80"),
+            ("web/[2001:DB8::1]:080", "web/[2001:db8::1]:80"),
+            ("web/127.0.0.1:80", "web/127.0.0.1:80"),
+            ("web/nonsense", "web/nonsense"),
+        ] {
+            let key = Key::parse("Target", written).unwrap();
+            assert_eq!(key.name, canonical);
         }
     }
 

@@ -111,6 +111,67 @@ async fn a_damaged_snapshot_and_no_control_plane_serve_nothing_rather_than_somet
     .expect(200);
 }
 
+#[tokio::test]
+async fn a_control_plane_that_has_lost_its_data_takes_nothing_down_and_is_told_why() {
+    let mut world = World::start(&["edge-1"]).await;
+    let port = free_port();
+    let page = |body| {
+        documents(&[
+            application("shop"),
+            listener("shop/http", "HTTP", port, &fixed(200, body)),
+        ])
+    };
+    world.apply(&page("old")).await;
+    world.apply(&page("good")).await;
+
+    world.control_plane.stop().await;
+    world.control_plane.move_data("empty");
+    world.control_plane.restart().await;
+    eventually("the agent refuses", seconds(30), async || {
+        world.fleet_agent("edge-1").await?.last_refusal
+    })
+    .await;
+    client::get(port, "/").await.expect(200);
+    let why = ["refus", "revision 2 in force", "--data-dir"];
+    for command in [&["agent", "list"][..], &["agent", "describe", "edge-1"]] {
+        let output = world.lbctl(command).await.exits(0);
+        let said = format!("{}{}", output.stdout, output.stderr);
+        for text in why {
+            assert!(
+                said.contains(text),
+                "{command:?}: '{text}' is not in {said}"
+            );
+        }
+    }
+    let (status, _) = world.agent("edge-1").page("/readyz").await;
+    assert_eq!(status, 200);
+
+    // Also after a restart of the agent.
+    world.agent("edge-1").kill().await;
+    world.agent("edge-1").restart();
+    world.agent("edge-1").ready().await;
+    assert_eq!(client::get(port, "/").await.text(), "good");
+
+    // The right data again: nothing to do.
+    world.control_plane.stop().await;
+    world.control_plane.move_data("control-plane");
+    world.control_plane.restart().await;
+    world.in_force("edge-1", 2).await;
+    assert_eq!(
+        world.fleet_agent("edge-1").await.unwrap().last_refusal,
+        None
+    );
+
+    // Or a new beginning, on purpose.
+    world.control_plane.stop().await;
+    world.control_plane.move_data("anew");
+    world.control_plane.restart().await;
+    world.connected("edge-1").await;
+    world.apply(&page("new")).await;
+    assert_eq!(world.revision().await, 1);
+    assert_eq!(client::get(port, "/").await.text(), "new");
+}
+
 fn largest(folder: &Path) -> PathBuf {
     files(folder)
         .into_iter()

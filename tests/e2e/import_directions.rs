@@ -1,4 +1,5 @@
-//! The shape of the code: who may know whom, how long a file may be, and that each says what it is for.
+//! The shape of the code: who may know whom, how long a file and a function may be, and that each file and each public
+//! item says what it is for.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -7,6 +8,11 @@ use inlet_tests::programs::workspace;
 
 /// Longest file. The shape to aim for is 100 to 300 lines.
 const MAX_LINES: usize = 700;
+
+/// Longest function. The shape to aim for is 5 to 15 lines; a long table of cases is a constant beside its function.
+const MAX_FUNCTION_LINES: usize = 100;
+
+const PACKAGES: [&str; 5] = ["proto", "control-plane", "agent", "cli", "tests"];
 
 /// One direction in which names must not go.
 struct Direction {
@@ -69,8 +75,24 @@ const DIRECTIONS: &[Direction] = &[
         reason: "only discovery/stream.rs names the RPC framework",
     },
     Direction {
+        places: &["agent/src"],
+        except: &[
+            "agent/src/edge",
+            "agent/src/l4",
+            "agent/src/http",
+            "agent/src/health/prober",
+            "agent/src/discovery/stream",
+            // The admin address, which start.rs binds before anything else.
+            "agent/src/admin",
+            "agent/src/start",
+        ],
+        names: &["TcpStream", "TcpListener", "UdpSocket"],
+        reason: "sockets belong to those who serve, probe or follow",
+    },
+    Direction {
         places: &[
             "agent/src/table",
+            "agent/src/live",
             "agent/src/http",
             "agent/src/l4",
             "agent/src/edge",
@@ -94,6 +116,17 @@ const DIRECTIONS: &[Direction] = &[
             "agent/src/balance",
             "agent/src/discovery/exchange",
             "agent/src/health/verdict",
+            "agent/src/live",
+            "agent/src/http/chunked",
+            "agent/src/http/failure",
+            "agent/src/http/forward",
+            "agent/src/http/head",
+            "agent/src/http/redirect",
+            "agent/src/http/request",
+            "agent/src/http/respond",
+            "agent/src/http/response",
+            "agent/src/http/target",
+            "agent/src/http/trace",
             "proto/src",
         ],
         except: &["proto/src/lib.rs"],
@@ -156,6 +189,114 @@ fn every_file_is_short_says_what_it_is_for_and_has_a_name() {
     assert!(found.is_empty(), "{}", found.join("\n"));
 }
 
+#[test]
+fn every_function_can_be_read_at_once() {
+    let mut found = Vec::new();
+    for (path, text) in sources() {
+        let lines: Vec<_> = text.lines().collect();
+        let starts = (0..lines.len()).filter(|line| begins_function(lines[*line]));
+        for start in starts {
+            let length = length_of_item(&lines[start..]);
+            if length > MAX_FUNCTION_LINES {
+                found.push(format!("{path}:{}: {length} lines", start + 1));
+            }
+        }
+    }
+    assert!(found.is_empty(), "{}", found.join("\n"));
+}
+
+#[test]
+fn every_public_item_says_what_it_is() {
+    let mut found = Vec::new();
+    for (path, text) in sources() {
+        let lines: Vec<_> = text.lines().collect();
+        let items = (0..lines.len()).filter(|line| is_public_item(lines[*line]));
+        for item in items {
+            if !is_documented(&lines[..item]) {
+                found.push(format!("{path}:{}: {}", item + 1, lines[item].trim()));
+            }
+        }
+    }
+    assert!(found.is_empty(), "{}", found.join("\n"));
+}
+
+#[test]
+fn every_package_has_the_lints_of_the_workspace() {
+    for package in PACKAGES {
+        let manifest = fs::read_to_string(workspace().join(package).join("Cargo.toml")).unwrap();
+        assert!(
+            manifest.contains("[lints]\nworkspace = true"),
+            "{package}/Cargo.toml"
+        );
+    }
+    let settings = fs::read_to_string(workspace().join("Cargo.toml")).unwrap();
+    for lint in ["unsafe_code = \"deny\"", "missing_docs = \"warn\""] {
+        assert!(settings.contains(lint), "{lint} is not set");
+    }
+}
+
+#[test]
+fn the_rules_see_what_they_are_about() {
+    let lines = [
+        "    pub(crate) async fn f(",
+        "        a: u8,",
+        "    ) {",
+        "    }",
+        "}",
+    ];
+    assert!(begins_function(lines[0]) && !begins_function("fn f() {}"));
+    assert_eq!(length_of_item(&lines), 4);
+    assert!(is_public_item("    pub const fn f() {") && is_public_item("pub struct S;"));
+    assert!(!is_public_item("pub use a::b;") && !is_public_item("pub mod m;"));
+    assert!(is_documented(&["/// It.", "#[derive(", "    Debug", ")]"]));
+    assert!(!is_documented(&["/// Another.", "struct T;", ""]) && !is_documented(&[]));
+}
+
+/// Whether a function with a body of several lines begins on this one.
+fn begins_function(line: &str) -> bool {
+    let words: Vec<_> = line.split_whitespace().collect();
+    let before = words.iter().take_while(|word| **word != "fn");
+    let is_head = before
+        .clone()
+        .all(|word| word.starts_with("pub") || ["const", "async", "unsafe"].contains(word));
+    is_head && before.count() < words.len() && !line.ends_with([';', '}'])
+}
+
+/// Lines up to the one that ends what begins on the first: as deep as that, a brace. A declaration ends with `;`.
+fn length_of_item(lines: &[&str]) -> usize {
+    let depth = |line: &str| line.len() - line.trim_start().len();
+    let first = depth(lines[0]);
+    let ends = |line: &&str| {
+        !line.is_empty() && depth(line) == first && (line.trim() == "}" || line.ends_with(';'))
+    };
+    let end = lines.iter().skip(1).position(ends);
+    end.map_or(1, |end| end + 2)
+}
+
+/// Modules say it in their own files, and `use` names what is said elsewhere.
+fn is_public_item(line: &str) -> bool {
+    const KEYWORDS: [&str; 9] = [
+        "fn", "struct", "enum", "trait", "const", "static", "type", "async", "unsafe",
+    ];
+    let words = line.trim_start().strip_prefix("pub ");
+    words.is_some_and(|words| KEYWORDS.contains(&words.split(' ').next().unwrap_or_default()))
+}
+
+/// Whether a doc comment stands above, attributes between them left out.
+fn is_documented(above: &[&str]) -> bool {
+    let mut in_attribute = false;
+    for line in above.iter().rev().map(|line| line.trim()) {
+        let begins_attribute = line.starts_with("#[");
+        match in_attribute {
+            true => in_attribute = !begins_attribute,
+            false if begins_attribute => {}
+            false if line == ")]" => in_attribute = true,
+            false => return line.starts_with("///"),
+        }
+    }
+    false
+}
+
 /// The lines of a file that are neither comments nor tests.
 fn program(text: &str) -> impl Iterator<Item = &str> {
     let tests = text.find("#[cfg(test)]").unwrap_or(text.len());
@@ -195,7 +336,7 @@ fn is_test(path: &str) -> bool {
 fn sources() -> Vec<(String, String)> {
     let root = workspace();
     let mut found = Vec::new();
-    for package in ["proto", "control-plane", "agent", "cli", "tests"] {
+    for package in PACKAGES {
         collect(&root.join(package), root, &mut found);
     }
     assert!(

@@ -81,3 +81,13 @@ async fn two_agents_on_one_host_do_not_share_a_port_silently() {
     output.exits(1).complains(&["edge-2", "in use"]);
     assert_eq!(client::get(port, "/").await.text(), "again");
 }
+
+#[tokio::test]
+async fn a_load_balancer_that_no_agent_serves_is_told_to_the_waiting_user() {
+    let world = World::start(&["edge-1 zone=a"]).await;
+    let placed = |zone| format!("{}placement: {{zone: {zone}}}\n", application("shop"));
+    let output = world.apply(&placed("z")).await;
+    output.complains(&["LoadBalancer/shop", "no connected agent", "placement"]);
+    let output = world.apply(&placed("a")).await;
+    assert_eq!(output.stderr, "");
+}

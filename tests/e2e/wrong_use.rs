@@ -1,9 +1,10 @@
 //! Wrong use of each program gets a clear message and the right exit status.
 
+use inlet_tests::eventually::{eventually, seconds};
 use inlet_tests::manifest::application;
 use inlet_tests::ports::free_port;
 use inlet_tests::programs::program;
-use inlet_tests::{Output, World};
+use inlet_tests::{Output, Process, World};
 use tokio::process::Command;
 
 async fn run(name: &str, arguments: &[&str]) -> Output {
@@ -101,6 +102,77 @@ async fn a_taken_port_is_named() {
     )
     .await;
     output.exits(1).complains(&[&address, "in use"]);
+}
+
+#[tokio::test]
+async fn what_is_typed_wrong_says_what_would_be_right() {
+    for (arguments, said) in [
+        (&["rollback", "one"][..], "'lbctl history'"),
+        (&["diff"], "lbctl diff [OPTIONS] <REV> [REV]"),
+        (&["apply", "-f", "."], ".yaml, .yml or .json"),
+    ] {
+        let output = run("lbctl", arguments).await;
+        assert!(output.stderr.contains(said), "{arguments:?}: {output:?}");
+    }
+    for (name, flag) in [
+        ("inlet-control-plane", "--listen"),
+        ("inlet-agent", "--admin"),
+    ] {
+        let url = "http://127.0.0.1:7400";
+        let arguments: &[&str] = match name {
+            "inlet-agent" => &["--control-plane", url, "--name", "a", flag, "localhost:1"],
+            _ => &["--insecure", flag, "localhost:1"],
+        };
+        run(name, arguments)
+            .await
+            .exits(2)
+            .complains(&["localhost:1", "IP address and a port"]);
+    }
+}
+
+#[tokio::test]
+async fn logs_that_go_to_a_file_have_no_colours() {
+    let mut world = World::start(&["edge-1"]).await;
+    world.control_plane.stop().await;
+    let said = world.agent("edge-1").process().stderr();
+    assert!(
+        said.contains("connected") && !said.contains('\u{1b}'),
+        "{said}"
+    );
+}
+
+#[tokio::test]
+async fn something_else_than_a_control_plane_is_named() {
+    let mut world = World::start(&["edge-1"]).await;
+    let admin = format!("http://127.0.0.1:{}", world.agent("edge-1").admin);
+    run("lbctl", &["--server", &admin, "get", "rules"])
+        .await
+        .exits(1)
+        .complains(&[&admin, "not answer as a control plane", "port of an agent"]);
+    let mut command = Command::new(program("inlet-agent"));
+    command
+        .args(["--control-plane", &admin, "--name", "edge-2"])
+        .args(["--admin", "127.0.0.1:0", "--data-dir"])
+        .arg(world.folder().join("edge-2"));
+    let agent = Process::start("edge-2", command, world.folder());
+    eventually("the agent doubts", seconds(20), async || {
+        agent
+            .stderr()
+            .contains("is it a control plane that answers there?")
+            .then_some(())
+    })
+    .await;
+    agent.kill().await;
+}
+
+#[tokio::test]
+async fn a_filter_with_an_unknown_field_is_no_empty_answer() {
+    let world = World::start(&[]).await;
+    world
+        .lbctl(&["get", "listeners", "--filter", "prot = 80"])
+        .await
+        .exits(1)
+        .complains(&["filter", "unknown field 'prot'", "'port'"]);
 }
 
 #[tokio::test]

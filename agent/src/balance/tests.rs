@@ -1,13 +1,10 @@
 //! Distributions over groups and targets; chance is seeded, so every figure is the same in every run.
 
-use std::sync::atomic::AtomicUsize;
-use std::time::Duration;
-
 use arc_swap::ArcSwap;
 
 use super::*;
-use crate::live::{InFlight, Registry, Shards};
-use crate::table::{HealthCheck, Probe};
+use crate::live::{InFlight, Registry};
+use crate::table::testing;
 
 /// Weight and health.
 type Member = (u32, bool);
@@ -26,28 +23,12 @@ fn members(members: &[Member]) -> Box<[(Arc<live::Target>, u32)]> {
 fn pool_of(algorithm: Algorithm, given: &[Member]) -> Group {
     let members = members(given);
     Group {
-        id: GroupId(0),
-        name: "catalog".into(),
         algorithm,
-        deregistration_delay: Duration::ZERO,
-        connection_termination: false,
-        health_check: HealthCheck {
-            probe: Probe::Tcp,
-            port: None,
-            interval: Duration::from_secs(30),
-            timeout: Duration::from_secs(5),
-            healthy_threshold: 5,
-            unhealthy_threshold: 2,
-        },
         pool: Arc::new(live::Pool {
             schedule: ArcSwap::from_pointee(schedule(&members)),
             members,
         }),
-        live: Arc::new(live::Group {
-            name: "catalog".into(),
-            counters: Shards::new(1),
-            cursor: AtomicUsize::new(0),
-        }),
+        ..testing::group(0, &[])
     }
 }
 

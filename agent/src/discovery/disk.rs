@@ -91,7 +91,7 @@ impl Disk {
             Err(error) => return Err(LoadError::Io { path, error }),
             Ok(bytes) => bytes,
         };
-        Ok(Some(v1::Snapshot::decode(unwrap(&bytes)?)?))
+        decode(&bytes).map(Some)
     }
 
     /// Moves a file that cannot be used out of the way, over the last such one; says where it is then.
@@ -122,6 +122,13 @@ impl Disk {
     fn path(&self, name: &str) -> PathBuf {
         self.folder.join(name)
     }
+}
+
+/// The snapshot that a file holds, from its first byte to its last.
+///
+/// Errors: all but [`LoadError::Io`].
+pub fn decode(file: &[u8]) -> Result<v1::Snapshot, LoadError> {
+    Ok(v1::Snapshot::decode(unwrap(file)?)?)
 }
 
 /// At most one byte more than a snapshot may have.

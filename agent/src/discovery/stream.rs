@@ -269,6 +269,9 @@ fn loss(status: &Status) -> Loss {
     }
 }
 
+/// What is said when there was a connection on which nobody spoke HTTP/2: the layers below tell it in words only.
+const FOREIGN: [&str; 2] = ["frame with invalid size", "broken pipe"];
+
 /// An error with what is behind it: the outermost text alone is often just "transport error".
 fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
@@ -279,6 +282,9 @@ fn chain(error: &dyn std::error::Error) -> String {
             text = format!("{text}: {more}");
         }
         source = error.source();
+    }
+    if FOREIGN.iter().any(|words| text.contains(words)) {
+        text.push_str("; is it a control plane that answers there?");
     }
     text
 }

@@ -1,7 +1,7 @@
 //! Accepting, on one worker: in batches, so that a flood of connections does not starve those that are open.
 //!
 //! When descriptors run out, connections stay in the system's queue for a bounded time instead of being refused, and
-//! the log says so, at most every [`SAY_EVERY_SECONDS`].
+//! the log says so, at most every `SAY_EVERY_SECONDS`.
 
 use std::cell::Cell;
 use std::future::poll_fn;
@@ -21,6 +21,7 @@ use crate::table::{ListenerId, Service};
 use crate::{http, l4, live};
 
 use super::Accepted;
+use super::bind::BACKLOG;
 use super::worker::Worker;
 
 /// Connections accepted before others have their turn.
@@ -91,11 +92,15 @@ impl Acceptor {
         }
     }
 
-    /// Accepts what the system has in its queue, before the socket is closed: whatever the runtime knows of it.
+    /// Accepts what the system has in its queue, before the socket is closed: whatever the runtime knows of it. No more
+    /// than fits in there: clients that go on coming must not keep the worker from all else.
     pub fn accept_queued(&self) {
-        while let Ok((stream, peer)) =
-            acceptfrom_with(&self.socket, SocketFlags::NONBLOCK | SocketFlags::CLOEXEC)
-        {
+        for _ in 0..=BACKLOG {
+            let Ok((stream, peer)) =
+                acceptfrom_with(&self.socket, SocketFlags::NONBLOCK | SocketFlags::CLOEXEC)
+            else {
+                return;
+            };
             let peer = peer.and_then(|peer| SocketAddr::try_from(peer).ok());
             let (Some(peer), Ok(stream)) = (peer, TcpStream::from_std(stream.into())) else {
                 continue;

@@ -1,7 +1,7 @@
 //! Deadlines of connections without a timer each: a [`Slot`] per connection, swept twice a second.
 //!
 //! Arming is a store into a slab. The sweep finds what is overdue, marks it and wakes its task, which asks
-//! [`Slot::expired`] and decides. Invariant: a deadline never fires early, and at most [`TICKS_LATE`] ticks late.
+//! [`Slot::expired`] and decides. Invariant: a deadline never fires early, and at most `TICKS_LATE` ticks late.
 //!
 //! Transitions of an entry: idle -> armed (`arm`) -> expired (`sweep`) -> armed or idle (`arm`).
 
@@ -23,6 +23,11 @@ const TICKS_LATE: u32 = 1;
 
 /// A deadline that is not set.
 const NEVER: u32 = u32::MAX;
+
+/// A time as [`Slot::arm`] takes it: rounded up, so that nothing ends early.
+pub fn whole_seconds(time: Duration) -> u32 {
+    u32::try_from(time.as_millis().div_ceil(1000)).unwrap_or(u32::MAX)
+}
 
 /// All slots of one worker, and its cached clock.
 #[derive(Debug, Default)]

@@ -1,14 +1,13 @@
 //! Tables put in force on real workers, with clients and targets on loopback.
 
-use std::sync::atomic::{AtomicU32, AtomicUsize};
+use std::sync::atomic::AtomicUsize;
 
-use arc_swap::ArcSwap;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::time::timeout;
 
 use crate::live::{self, Shards};
-use crate::table::{Algorithm, Forward, Group, GroupId, HealthCheck, Probe, Service, TcpService};
+use crate::table::{Algorithm, Forward, Group, GroupId, Service, TcpService, testing};
 
 use super::*;
 
@@ -39,49 +38,21 @@ async fn echo(name: &'static str) -> SocketAddr {
 }
 
 fn group(id: u32, targets: &[SocketAddr]) -> Arc<Group> {
+    let targets: Vec<_> = (0..).zip(targets).collect();
+    let targets: Vec<_> = targets
+        .into_iter()
+        .map(|(id, address)| testing::healthy(id, *address))
+        .collect();
     let name: Arc<str> = format!("group-{id}").into();
-    let target = |(index, address): (usize, &SocketAddr)| {
-        Arc::new(live::Target {
-            id: live::TargetId(u32::try_from(index).unwrap()),
-            group: Arc::clone(&name),
-            address: *address,
-            healthy: AtomicBool::new(true),
-            in_flight: AtomicU32::new(0),
-            deregistered: AtomicBool::new(false),
-            cut: AtomicBool::new(false),
-        })
-    };
-    let targets: Vec<_> = targets.iter().enumerate().map(target).collect();
-    let schedule = live::Schedule {
-        turns: targets.clone().into(),
-        ..Default::default()
-    };
     Arc::new(Group {
-        id: GroupId(id),
         name: Arc::clone(&name),
         algorithm: Algorithm::FlowHash,
-        deregistration_delay: DEADLINE,
-        connection_termination: false,
-        health_check: HealthCheck {
-            probe: Probe::Tcp,
-            port: None,
-            interval: DEADLINE,
-            timeout: DEADLINE,
-            healthy_threshold: 2,
-            unhealthy_threshold: 2,
-        },
-        pool: Arc::new(live::Pool {
-            members: targets
-                .iter()
-                .map(|target| (Arc::clone(target), 1))
-                .collect(),
-            schedule: ArcSwap::from_pointee(schedule),
-        }),
         live: Arc::new(live::Group {
             name,
             counters: Shards::new(WORKERS),
             cursor: AtomicUsize::new(0),
         }),
+        ..testing::scheduled(id, &targets)
     })
 }
 

@@ -278,11 +278,16 @@ impl Book {
         if entry.target.healthy.swap(healthy, Ordering::Relaxed) != healthy {
             self.stale.insert(entry.group);
         }
-        self.news.insert(name(&entry.target), entry.report(now));
+        let report = entry.report(now);
         tracing::info!(
-            targetGroup = %entry.target.group, target = %entry.target.address, verdict = ?entry.verdict,
+            targetGroup = %entry.target.group,
+            target = %entry.target.address,
+            state = if healthy { "healthy" } else { "unhealthy" },
+            reason = (!healthy).then_some(&report.reason),
+            description = (!healthy).then_some(&report.description),
             "a target's health has changed"
         );
+        self.news.insert(name(&entry.target), report);
     }
 
     /// Ends the drains whose time is over. Says whether something under way was cut: its connections must be woken.

@@ -77,7 +77,7 @@ impl Drain {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::health::testing::group;
+    use crate::table::testing::group;
 
     #[test]
     fn a_drain_ends_once_and_not_before_its_delay_is_over() {

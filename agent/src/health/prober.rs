@@ -1,6 +1,6 @@
 //! Makes one probe over a real socket: a TCP handshake, or one `GET` whose status decides.
 //!
-//! Knows no thresholds and no schedule. Reads at most [`HEAD_BYTES`] of a response's head; the body decides nothing,
+//! Knows no thresholds and no schedule. Reads at most `HEAD_BYTES` of a response's head; the body decides nothing,
 //! and only as much of it is read as spares well-behaved targets a reset.
 //! Source: application load balancer, 9.7; network load balancer, 8.1.
 

@@ -69,8 +69,8 @@ fn report(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::health::testing::target;
     use crate::health::verdict::Reason;
+    use crate::table::testing::target;
 
     #[test]
     fn every_state_has_the_words_of_the_specification() {

@@ -11,8 +11,8 @@ use v1::target_health::State;
 use super::*;
 use crate::access_log;
 use crate::live;
+use crate::table::testing::{group, table, target};
 use crate::table::{Group, HealthCheck, Probe};
-use testing::{group, table, target};
 
 const DEADLINE: Duration = Duration::from_secs(30);
 

@@ -1,10 +1,8 @@
-//! Bytes on their way to a socket, and the two socket calls that everything else is made of.
+//! Bytes on their way to a socket.
 
 use std::io;
-use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use tokio::io::{AsyncRead, ReadBuf};
 use tokio::net::TcpStream;
 
 /// Memory that a buffer keeps for the next request.
@@ -87,15 +85,4 @@ impl Buffer {
                 .extend_from_slice(&body[sent.saturating_sub(head.len())..]);
         }
     }
-}
-
-/// One read; 0 = the end of the stream.
-pub fn poll_receive(
-    cx: &mut Context<'_>,
-    from: &mut TcpStream,
-    into: &mut [u8],
-) -> Poll<io::Result<usize>> {
-    let mut buffer = ReadBuf::new(into);
-    ready!(Pin::new(from).poll_read(cx, &mut buffer))?;
-    Poll::Ready(Ok(buffer.filled().len()))
 }

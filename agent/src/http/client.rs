@@ -6,15 +6,16 @@
 
 use std::rc::Rc;
 use std::task::{Context, Poll};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use rustix::net::RecvFlags;
 use tokio::net::TcpStream;
 
+use crate::edge::slot::whole_seconds;
 use crate::edge::{Accepted, InForce, Open, Slot, Worker};
+use crate::l4::receive::poll_receive;
 use crate::table::{HttpService, Service};
 
-use super::buffer::poll_receive;
 use super::exchange::Exchange;
 use super::failure::Failure;
 use super::head::HEADERS_MAX;
@@ -269,8 +270,4 @@ fn blank_lines(bytes: &[u8]) -> usize {
         .chunks_exact(2)
         .take_while(|pair| *pair == b"\r\n")
         .count()
-}
-
-fn whole_seconds(duration: Duration) -> u32 {
-    u32::try_from(duration.as_millis().div_ceil(1000)).unwrap_or(u32::MAX)
 }

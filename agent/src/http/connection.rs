@@ -13,14 +13,14 @@ use std::time::Duration;
 use rustix::net::Shutdown;
 
 use crate::edge::{Accepted, Open, Worker};
+use crate::l4::receive::poll_receive;
 use crate::l4::relay::{self, Cause, Leftovers, Parties, Relay};
-use crate::live::InFlight;
+use crate::live::{self, InFlight};
 
-use super::buffer::poll_receive;
 use super::client::Client;
 use super::exchange::{End, Exchange, Upgraded};
 use super::failure::Failure;
-use super::record::Flow;
+use super::record::{Flow, Record};
 
 /// Requests served before others have their turn.
 const REQUESTS_PER_TURN: usize = 16;
@@ -55,8 +55,10 @@ enum Phase {
 #[derive(Debug)]
 struct Relaying {
     relay: Relay,
-    exchange: Box<Exchange>,
+    record: Record,
     flow: Flow,
+    listener: Arc<live::Listener>,
+    group: Option<Arc<live::Group>>,
     _in_flight: InFlight,
     _open: Open,
 }
@@ -132,9 +134,12 @@ impl Serving {
             return Phase::Over;
         };
         if end == End::Upgrade {
-            let upgraded = exchange.take_upgraded(&client.flow).zip(place.take());
+            let upgraded = exchange
+                .take_upgraded(worker, &client.flow)
+                .zip(place.take());
+            worker.upstreams().recycle(exchange);
             return upgraded.map_or(Phase::Over, |(upgraded, client)| {
-                Phase::Relaying(Box::new(Relaying::new(worker, client, exchange, upgraded)))
+                Phase::Relaying(Box::new(Relaying::new(worker, client, upgraded)))
             });
         }
         exchange.finish(worker, &client.flow);
@@ -179,28 +184,24 @@ fn poll_linger(
 }
 
 impl Relaying {
-    fn new(
-        worker: &Rc<Worker>,
-        client: Client,
-        exchange: Box<Exchange>,
-        upgraded: Upgraded,
-    ) -> Self {
+    fn new(worker: &Rc<Worker>, client: Client, upgraded: Upgraded) -> Self {
         let Upgraded {
+            record,
             target,
             in_flight,
             to_client,
             listener,
+            group,
             idle_seconds,
         } = upgraded;
         let (stream, slot, flow, unread, open) = client.into_parts();
         let parties = Parties {
-            listener,
+            listener: Arc::clone(&listener),
             target: Arc::clone(in_flight.target()),
         };
         // The relay counts what it reads and writes itself.
-        let read_bytes = exchange.record.received_bytes + unread.len() as u64;
-        parties
-            .listener
+        let read_bytes = record.received_bytes + unread.len() as u64;
+        listener
             .counters
             .of(worker.index)
             .received_bytes
@@ -221,15 +222,17 @@ impl Relaying {
         );
         Self {
             relay,
-            exchange,
+            record,
             flow,
+            listener,
+            group,
             _in_flight: in_flight,
             _open: open,
         }
     }
 
     fn finish(&mut self, worker: &Worker, end: relay::End) {
-        let record = &mut self.exchange.record;
+        let record = &mut self.record;
         record.received_bytes += end.received_bytes;
         record.sent_bytes += end.sent_bytes;
         record.failure = match end.cause {
@@ -239,6 +242,6 @@ impl Relaying {
             Cause::TargetReset => Some(Failure::TargetClosed),
             Cause::Cut => Some(Failure::TargetCut),
         };
-        self.exchange.finish(worker, &self.flow);
+        record.write(worker, &self.flow, &self.listener, self.group.as_deref());
     }
 }

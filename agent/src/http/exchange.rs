@@ -23,13 +23,13 @@ use tokio::net::TcpStream;
 
 use crate::edge::{InForce, Worker};
 use crate::l4::dial;
+use crate::l4::receive::poll_receive;
 use crate::live::{self, InFlight};
 use crate::table::GroupId;
 
-use super::buffer::poll_receive;
 use super::client::Client;
 use super::failure::Failure;
-use super::pool::is_silent;
+use super::pool::check_silent;
 use super::record::{Flow, Record};
 
 use download::Download;
@@ -97,14 +97,16 @@ pub(super) enum End {
     Upgrade,
 }
 
-/// What a relay is made of.
+/// What a relay is made of. The table is not among it: a long connection keeps no old one alive.
 #[derive(Debug)]
 pub(super) struct Upgraded {
+    pub(super) record: Record,
     pub(super) target: TcpStream,
     pub(super) in_flight: InFlight,
     /// The head of the 101, and what the target sent after it.
     pub(super) to_client: Vec<u8>,
     pub(super) listener: Arc<live::Listener>,
+    pub(super) group: Option<Arc<live::Group>>,
     pub(super) idle_seconds: u32,
 }
 
@@ -152,39 +154,47 @@ impl Exchange {
 
     /// Counts and logs. The exchange is over.
     pub(super) fn finish(&mut self, worker: &Worker, flow: &Flow) {
-        self.give_back(worker);
-        self.record.received_bytes += self.upload.received_bytes;
-        self.record.sent_bytes += self.download.sent_bytes;
+        self.add_up(worker);
         let Some(in_force) = &self.in_force else {
             return;
         };
         if let Some(listener) = in_force.table.listener(flow.listener) {
-            let group = self.group.and_then(|group| in_force.table.group(group));
-            self.record.write(
-                worker,
-                flow,
-                &listener.live,
-                group.map(|group| &*group.live),
-            );
+            let group = self.live_group().map(|group| &**group);
+            self.record.write(worker, flow, &listener.live, group);
         }
     }
 
-    /// After [`End::Upgrade`]: what the relay needs. Nothing else of the exchange but its record is used again.
-    pub(super) fn take_upgraded(&mut self, flow: &Flow) -> Option<Upgraded> {
+    /// After [`End::Upgrade`]: what the relay needs. The exchange is over; whoever relays writes the record.
+    pub(super) fn take_upgraded(&mut self, worker: &Worker, flow: &Flow) -> Option<Upgraded> {
         let Upstream {
             stream, in_flight, ..
         } = self.upstream.take()?;
-        let in_force = self.in_force.as_ref()?;
-        let listener = in_force.table.listener(flow.listener)?;
+        self.add_up(worker);
         self.record.upgraded = true;
-        let to_client = self.download.buffer.rest().to_vec();
+        let in_force = self.in_force.as_ref()?;
+        let listener = Arc::clone(&in_force.table.listener(flow.listener)?.live);
         Some(Upgraded {
             target: stream,
             in_flight,
-            to_client,
-            listener: Arc::clone(&listener.live),
+            to_client: self.download.buffer.rest().to_vec(),
+            listener,
+            group: self.live_group().map(Arc::clone),
             idle_seconds: self.idle_seconds,
+            record: std::mem::take(&mut self.record),
         })
+    }
+
+    /// The pipes go back, and what both directions moved goes into the record.
+    fn add_up(&mut self, worker: &Worker) {
+        self.upload.give_back(worker);
+        self.download.give_back(worker);
+        self.record.received_bytes += self.upload.received_bytes;
+        self.record.sent_bytes += self.download.sent_bytes;
+    }
+
+    fn live_group(&self) -> Option<&Arc<live::Group>> {
+        let in_force = self.in_force.as_ref()?;
+        Some(&in_force.table.group(self.group?)?.live)
     }
 
     fn turn(
@@ -222,15 +232,15 @@ impl Exchange {
         }
         if !upstream.is_open {
             match dial::poll_connected(&upstream.stream, cx) {
+                // What comes of a body that is not whole yet waits; else only the end can be of interest.
+                Poll::Pending if self.upload.body.is_done() => return watch(cx, worker, client),
                 Poll::Pending => return Ok(()),
                 Poll::Ready(Err(_)) => return Err(Failure::Refused),
                 Poll::Ready(Ok(())) => {}
             }
             upstream.is_open = true;
             client.slot.arm(self.idle_seconds);
-            if !is_silent(&upstream.stream) {
-                return Err(Failure::SpokeFirst);
-            }
+            check_silent(&upstream.stream)?;
         }
         self.turn_upload(cx, worker, client)?;
         self.turn_download(cx, worker, client)?;
@@ -383,11 +393,6 @@ impl Exchange {
             self.upload.sent_bytes,
             self.download.sent_bytes,
         )
-    }
-
-    fn give_back(&mut self, worker: &Worker) {
-        self.upload.give_back(worker);
-        self.download.give_back(worker);
     }
 }
 

@@ -6,7 +6,8 @@ use std::net::SocketAddr;
 
 use crate::table::XForwardedFor;
 
-use super::head::{Framing, Kind, Rewrite, write_header, write_number};
+use super::digits::{write_ipv4, write_number};
+use super::head::{Framing, Kind, Rewrite, write_header};
 use super::request::{Head, Request, Version};
 use super::trace;
 
@@ -113,10 +114,17 @@ fn write_framing(out: &mut Vec<u8>, head: &Head<'_>, request: &Request<'_>) {
                 out.extend_from_slice(b"\r\n");
             }
         }
-        Framing::Chunked if head.lines.value(b"transfer-encoding") != Some(b"chunked") => {
-            write_header(out, b"Transfer-Encoding", b"chunked");
+        Framing::Chunked => {
+            let lines = head.lines.headers.iter().zip(&request.kinds);
+            // Any of them: another one may say nothing.
+            let stayed = lines
+                .filter(|(_, kind)| **kind == Kind::TransferEncoding)
+                .any(|(header, _)| header.value == b"chunked");
+            if !stayed {
+                write_header(out, b"Transfer-Encoding", b"chunked");
+            }
         }
-        Framing::Chunked | Framing::Empty | Framing::UntilClose => {}
+        Framing::Empty | Framing::UntilClose => {}
     }
 }
 
@@ -160,12 +168,7 @@ fn write_peer(out: &mut Vec<u8>, peer: SocketAddr, with_port: bool) {
     use std::io::Write as _;
     let written = match peer {
         SocketAddr::V4(address) => {
-            for (place, byte) in address.ip().octets().into_iter().enumerate() {
-                if place > 0 {
-                    out.push(b'.');
-                }
-                write_number(out, byte.into());
-            }
+            write_ipv4(out, address.ip().octets());
             Ok(())
         }
         SocketAddr::V6(address) if with_port => write!(out, "[{}]", address.ip()),

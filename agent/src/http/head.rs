@@ -287,23 +287,6 @@ pub fn write_header(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
     }
 }
 
-/// A decimal number.
-pub fn write_number(out: &mut Vec<u8>, number: u64) {
-    const DIGITS: usize = 20;
-    let mut digits = [0; DIGITS];
-    let (mut at, mut rest) = (DIGITS, number);
-    loop {
-        at -= 1;
-        // A remainder of 10 fits a byte.
-        digits[at] = b'0' + (rest % 10) as u8;
-        rest /= 10;
-        if rest == 0 {
-            break;
-        }
-    }
-    out.extend_from_slice(&digits[at..]);
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -355,15 +338,6 @@ mod tests {
         ];
         for (value, length) in cases {
             assert_eq!(parse_length(value), length, "{value:?}");
-        }
-    }
-
-    #[test]
-    fn numbers_are_written_in_full() {
-        for number in [0, 7, 10, 12345, u64::MAX] {
-            let mut out = Vec::new();
-            write_number(&mut out, number);
-            assert_eq!(out, number.to_string().into_bytes());
         }
     }
 }

@@ -15,6 +15,7 @@ use tokio::net::TcpStream;
 use crate::live::{Target, TargetId};
 
 use super::exchange::Exchange;
+use super::failure::Failure;
 
 /// Idle connections kept to one target.
 const IDLE_PER_TARGET_MAX: usize = 512;
@@ -143,5 +144,14 @@ impl Pool {
 
 /// Nothing was received, and the connection is open, as far as the runtime knows.
 pub(super) fn is_silent(stream: &TcpStream) -> bool {
-    matches!(stream.try_read(&mut [0]), Err(error) if error.kind() == io::ErrorKind::WouldBlock)
+    check_silent(stream).is_ok()
+}
+
+/// The same, with the reason why not: [`Failure::SpokeFirst`] or [`Failure::TargetClosed`].
+pub(super) fn check_silent(stream: &TcpStream) -> Result<(), Failure> {
+    match stream.try_read(&mut [0]) {
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(()),
+        Ok(1..) => Err(Failure::SpokeFirst),
+        Ok(0) | Err(_) => Err(Failure::TargetClosed),
+    }
 }

@@ -17,6 +17,9 @@ use crate::table::ListenerId;
 use super::failure::Failure;
 use super::request::{Head, Version};
 
+/// The status of a client that is gone.
+const NEVER_SENT: u16 = 460;
+
 /// Who speaks to whom: the same for all requests of a connection.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Flow {
@@ -146,13 +149,14 @@ impl Record {
             counters.received_bytes.add(self.received_bytes);
             counters.sent_bytes.add(self.sent_bytes);
         }
-        let made = self.failure.filter(|_| self.target_status.is_none());
-        if let Some(status) = made.map(Failure::status) {
-            let place = MADE_STATUSES.iter().position(|made| *made == status);
+        // An answer that was on its way when the client failed is counted as what it was.
+        let is_made =
+            self.target_status.is_none() && self.failure.map(Failure::status) == Some(self.status);
+        if is_made {
+            let place = MADE_STATUSES.iter().position(|made| *made == self.status);
             counters.made[place.unwrap_or(MADE_STATUSES.len())].add(1);
         }
-        // 460 is never sent.
-        if made.is_none_or(|failure| failure.status() != 460) {
+        if !(is_made && self.status == NEVER_SENT) {
             count_class(&counters.responses, self.status);
         }
     }
@@ -312,6 +316,13 @@ mod tests {
         failed(Failure::Refused, None).count(counters);
         failed(Failure::ClientGone, None).count(counters);
         failed(Failure::TargetClosed, Some(200)).count(counters);
+        // A response of ours that the client did not take.
+        Record {
+            status: 301,
+            failure: Some(Failure::ClientStalled),
+            ..Record::default()
+        }
+        .count(counters);
         let made = |status| {
             counters.made[MADE_STATUSES
                 .iter()
@@ -321,7 +332,7 @@ mod tests {
         };
         assert_eq!((made(502), made(460)), (1, 1));
         let classes = [0, 1, 2, 3, 4].map(|class: usize| counters.responses[class].value());
-        assert_eq!((classes, counters.requests.value()), ([0, 1, 0, 0, 1], 3));
+        assert_eq!((classes, counters.requests.value()), ([0, 1, 1, 0, 1], 4));
     }
 
     #[test]

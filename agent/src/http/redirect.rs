@@ -4,7 +4,7 @@
 
 use crate::table::{Redirect, Template, TemplatePart};
 
-use super::head::write_number;
+use super::digits::write_number;
 use super::target::Target;
 
 /// Length of a Location.

@@ -150,8 +150,10 @@ impl<'a> Head<'a> {
                 .drop_named(&mut request.kinds[..self.lines.headers.len()]);
         }
         let bodiless = request.framing == Framing::Empty;
-        request.upgrade =
-            facts.options.upgrade && facts.upgrade && bodiless && self.version == Version::Http11;
+        request.upgrade = facts.options.upgrade
+            && facts.upgrade == Some(true)
+            && bodiless
+            && self.version == Version::Http11;
         match self.version {
             Version::Http11 => request.keep_alive = !facts.options.close,
             Version::Http10 => {
@@ -227,7 +229,11 @@ impl<'a> Head<'a> {
                     }
                 }
                 Kind::TransferEncoding => facts.codings.add(header.value)?,
-                Kind::Upgrade => facts.upgrade = may_upgrade_to(header.value),
+                Kind::Upgrade => {
+                    // All of them go on, so all of them must be good.
+                    let others = facts.upgrade.unwrap_or(true);
+                    facts.upgrade = Some(others && may_upgrade_to(header.value));
+                }
                 Kind::ForwardedFor => {
                     request.forwarded_for_again = request.forwarded_for.is_some();
                     request.forwarded_for.get_or_insert(header.value);
@@ -275,7 +281,8 @@ struct Facts<'a> {
     length: Option<u64>,
     codings: Codings,
     options: ConnectionOptions,
-    upgrade: bool,
+    /// None = no protocol is named; else whether all that are may be spoken.
+    upgrade: Option<bool>,
 }
 
 impl<'a> Facts<'a> {
@@ -311,13 +318,17 @@ struct Codings {
     identity: u8,
     others: u8,
     chunked_last: bool,
-    present: bool,
 }
 
 impl Codings {
+    /// One more Transfer-Encoding header. One that says nothing is refused: beside another one targets may take either
+    /// for the first.
     fn add(&mut self, value: &[u8]) -> Result<(), Failure> {
-        self.present = true;
-        for coding in elements(value) {
+        let mut codings = elements(value).peekable();
+        if codings.peek().is_none() {
+            return Err(Failure::Malformed(Reason::BadTransferEncoding));
+        }
+        for coding in codings {
             self.chunked_last = coding.eq_ignore_ascii_case(b"chunked");
             let counted = if self.chunked_last {
                 &mut self.chunked
@@ -333,7 +344,6 @@ impl Codings {
 
     fn verdict(&self) -> Result<Option<Coding>, Failure> {
         match (self.chunked, self.identity, self.others) {
-            (0, 0, 0) if self.present => Err(Failure::Malformed(Reason::BadTransferEncoding)),
             (0, 0, 0) => Ok(None),
             (1, 0, 0) => Ok(Some(Coding::Chunked)),
             (0, 1, 0) => Ok(Some(Coding::Identity)),

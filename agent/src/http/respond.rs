@@ -6,8 +6,9 @@
 use crate::edge::clock::Wall;
 use crate::table::FixedResponse;
 
+use super::digits::write_number;
 use super::failure::{Failure, Reason};
-use super::head::{write_header, write_number};
+use super::head::write_header;
 
 /// What our answers call their server.
 const SERVER: &[u8] = b"inlet";

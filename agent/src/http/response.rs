@@ -101,7 +101,9 @@ impl<'a> Response<'a> {
             (0..self.lines.headers.len())
                 .all(|index| self.stays(index, coding) && self.lines.is_canonical(index))
         };
+        // On 101 we always say what Connection says.
         self.is_canonical
+            && self.status != 101
             && coding == Coding::AsIs
             && persistence == Persistence::Default
             && all_stay()

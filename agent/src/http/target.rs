@@ -4,8 +4,8 @@
 
 use std::net::SocketAddr;
 
+use super::digits::write_number;
 use super::failure::{Failure, Reason};
-use super::head::write_number;
 use super::request::Version;
 
 /// The target of a request, taken apart.
@@ -44,8 +44,9 @@ impl<'a> Target<'a> {
         let named = check_host(host, version)?;
         let (authority, (host, port)) = match authority {
             Some(authority) => {
-                let parts = split_authority(authority).ok_or(Failure::Malformed(Reason::Host))?;
-                (authority, parts)
+                // A URI without a host is none (RFC 9110, 4.2.1), even with a port.
+                let parts = split_authority(authority).filter(|(host, _)| !host.is_empty());
+                (authority, parts.ok_or(Failure::Malformed(Reason::Host))?)
             }
             None => named,
         };

@@ -4,6 +4,7 @@
 mod bodies;
 mod connections;
 mod heads;
+mod hostile;
 mod responses;
 mod targets;
 mod timeouts;
@@ -14,10 +15,8 @@ use std::future::Future;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize};
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::{Builder, LocalOptions};
@@ -28,8 +27,8 @@ use crate::edge::Worker;
 use crate::edge::accept::Acceptor;
 use crate::live::{self, Shards};
 use crate::table::{
-    Action, Algorithm, FixedResponse, Forward, Group, GroupId, HealthCheck, HttpService, Listener,
-    ListenerId, Probe, Redirect, Router, Service, Table, TemplatePart, XForwardedFor,
+    Action, FixedResponse, Forward, Group, GroupId, HttpService, Listener, ListenerId, Redirect,
+    Router, Service, Table, TemplatePart, XForwardedFor, testing,
 };
 
 const DEADLINE: Duration = Duration::from_secs(30);
@@ -63,6 +62,7 @@ struct Settings {
     preserve_host_header: bool,
     x_forwarded_for: XForwardedFor,
     targets: Vec<SocketAddr>,
+    access_log: access_log::Writer,
 }
 
 /// A socket that a test speaks through by hand.
@@ -93,6 +93,7 @@ impl Default for Settings {
             preserve_host_header: false,
             x_forwarded_for: XForwardedFor::Append { client_port: false },
             targets: Vec::new(),
+            access_log: access_log::Writer::default(),
         }
     }
 }
@@ -110,16 +111,17 @@ impl Rig {
         Self::start_at(settings, target, &addresses).await
     }
 
-    async fn start_at(settings: Settings, target: TcpListener, addresses: &[SocketAddr]) -> Self {
+    async fn start_at(
+        mut settings: Settings,
+        target: TcpListener,
+        addresses: &[SocketAddr],
+    ) -> Self {
+        let access_log = std::mem::take(&mut settings.access_log);
         let socket = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         socket.set_nonblocking(true).unwrap();
         let address = socket.local_addr().unwrap();
         let (listener, group) = (listener(address, settings), group(addresses));
-        let worker = Worker::new(
-            0,
-            table(Some(&listener), &group),
-            access_log::Writer::default(),
-        );
+        let worker = Worker::new(0, table(Some(&listener), &group), access_log);
         let acceptor =
             Acceptor::try_new(Rc::clone(&worker), socket, address, LISTENER, u64::MAX).unwrap();
         tokio::task::spawn_local(async move { acceptor.run().await });
@@ -266,57 +268,21 @@ async fn until(mut holds: impl FnMut() -> bool) {
     }
 }
 
-fn target(index: usize, address: SocketAddr) -> Arc<live::Target> {
-    Arc::new(live::Target {
-        id: live::TargetId(u32::try_from(index).unwrap()),
-        group: "shop".into(),
-        address,
-        healthy: AtomicBool::new(true),
-        in_flight: AtomicU32::new(0),
-        deregistered: AtomicBool::new(false),
-        cut: AtomicBool::new(false),
-    })
+/// Waits until so many connections are served, all of them waiting.
+async fn settled(rig: &Rig, connections: usize) {
+    until(|| rig.worker.open_connections() == connections).await;
+    // Tasks that were woken run before this one does again.
+    for _ in 0..8 {
+        tokio::task::yield_now().await;
+    }
 }
 
 fn group(addresses: &[SocketAddr]) -> Arc<Group> {
-    let targets: Vec<_> = addresses
-        .iter()
-        .enumerate()
-        .map(|(index, address)| target(index, *address))
+    let targets = (0..).zip(addresses);
+    let targets: Vec<_> = targets
+        .map(|(id, address)| testing::healthy(id, *address))
         .collect();
-    let members: Box<[_]> = targets
-        .iter()
-        .map(|target| (Arc::clone(target), 1))
-        .collect();
-    let schedule = live::Schedule {
-        turns: targets.into(),
-        eligible: members.clone(),
-        fail_open: false,
-    };
-    Arc::new(Group {
-        id: GROUP,
-        name: "shop".into(),
-        algorithm: Algorithm::RoundRobin,
-        deregistration_delay: DEADLINE,
-        connection_termination: false,
-        health_check: HealthCheck {
-            probe: Probe::Tcp,
-            port: None,
-            interval: DEADLINE,
-            timeout: DEADLINE,
-            healthy_threshold: 2,
-            unhealthy_threshold: 2,
-        },
-        pool: Arc::new(live::Pool {
-            members,
-            schedule: ArcSwap::from_pointee(schedule),
-        }),
-        live: Arc::new(live::Group {
-            name: "shop".into(),
-            counters: Shards::new(1),
-            cursor: AtomicUsize::new(0),
-        }),
-    })
+    Arc::new(testing::scheduled(GROUP.0, &targets))
 }
 
 fn listener(address: SocketAddr, settings: Settings) -> Arc<Listener> {

@@ -2,13 +2,10 @@
 //!
 //! Source: application load balancer, 4.5.
 
+use super::digits::{write_hex8, write_hex16};
+
 /// Request headers longer than this have their trace header replaced.
 const REQUEST_HEADERS_BYTES_MAX: usize = 7 * 1024;
-
-/// Hexadecimal digits of the seconds and of the random part.
-const SECONDS_DIGITS: u32 = 8;
-const HIGH_DIGITS: u32 = 8;
-const LOW_DIGITS: u32 = 16;
 
 /// What a new id is made of.
 #[derive(Debug, Clone, Copy)]
@@ -23,6 +20,10 @@ pub struct Seed {
 ///
 /// `incoming`: the client's value, if it sent one. `headers_bytes`: length of all its headers.
 pub fn write(out: &mut Vec<u8>, incoming: Option<&[u8]>, headers_bytes: usize, seed: Seed) {
+    if incoming.is_none() {
+        out.extend_from_slice(b"Root=");
+        return write_id(out, seed);
+    }
     let kept = incoming
         .filter(|_| headers_bytes <= REQUEST_HEADERS_BYTES_MAX)
         .unwrap_or_default();
@@ -54,17 +55,14 @@ fn has_name(part: &[u8], name: &[u8]) -> bool {
 fn write_id(out: &mut Vec<u8>, seed: Seed) {
     out.extend_from_slice(b"1-");
     // The lower 32 bits, until 2106.
-    write_hex(out, seed.unix_seconds.cast_unsigned(), SECONDS_DIGITS);
+    write_hex8(out, low(seed.unix_seconds.cast_unsigned()));
     out.push(b'-');
-    write_hex(out, seed.random[0], HIGH_DIGITS);
-    write_hex(out, seed.random[1], LOW_DIGITS);
+    write_hex8(out, low(seed.random[0]));
+    write_hex16(out, seed.random[1]);
 }
 
-fn write_hex(out: &mut Vec<u8>, value: u64, digits: u32) {
-    for place in (0..digits).rev() {
-        let digit = (value >> (4 * place)) & 0xf;
-        out.push(b"0123456789abcdef"[digit as usize]);
-    }
+fn low(number: u64) -> u32 {
+    (number & u64::from(u32::MAX)) as u32
 }
 
 #[cfg(test)]

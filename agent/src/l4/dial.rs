@@ -10,6 +10,9 @@ use rustix::net::{AddressFamily, SocketFlags, SocketType, connect, ipproto, sock
 use tokio::io::Interest;
 use tokio::net::TcpStream;
 
+/// Longest time for a connection to a target to open.
+pub const CONNECT_TIMEOUT_SECONDS: u32 = 10;
+
 /// Starts to connect. [`poll_connected`] says when it is done.
 ///
 /// Errors: no descriptor or no port is left, or there is no route.

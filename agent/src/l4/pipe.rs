@@ -6,6 +6,7 @@
 use std::cell::RefCell;
 use std::io;
 use std::os::fd::OwnedFd;
+use std::task::{Context, Poll, ready};
 
 use rustix::pipe::{
     PipeFlags, SpliceFlags, fcntl_getpipe_size, fcntl_setpipe_size, pipe_with, splice,
@@ -120,5 +121,44 @@ impl Pipe {
         })?;
         self.held -= moved;
         Ok(moved)
+    }
+    /// [`Self::fill`], ready when something was moved or the stream has ended.
+    pub fn poll_fill(
+        &mut self,
+        cx: &mut Context<'_>,
+        from: &TcpStream,
+        max_bytes: u64,
+    ) -> Poll<io::Result<usize>> {
+        let max_bytes = usize::try_from(max_bytes).unwrap_or(usize::MAX);
+        loop {
+            match self.fill(from, max_bytes) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    ready!(from.poll_read_ready(cx))?
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                done => return Poll::Ready(done),
+            }
+        }
+    }
+
+    /// [`Self::drain`], ready when the pipe is empty. Adds to `written` what was moved.
+    pub fn poll_drain(
+        &mut self,
+        cx: &mut Context<'_>,
+        to: &TcpStream,
+        more: bool,
+        written: &mut u64,
+    ) -> Poll<io::Result<()>> {
+        while !self.is_empty() {
+            match self.drain(to, more) {
+                Ok(bytes) => *written += bytes as u64,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    ready!(to.poll_write_ready(cx))?
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Poll::Ready(Err(error)),
+            }
+        }
+        Poll::Ready(Ok(()))
     }
 }

@@ -1,6 +1,6 @@
 //! Bytes both ways between two sockets, until both have ended or one breaks.
 //!
-//! Small pieces are copied through the worker's scratch; after [`COPIED_BYTES`] in one run they go through a pipe
+//! Small pieces are copied through the worker's scratch; after `COPIED_BYTES` in one run they go through a pipe
 //! (`splice`). Nothing is held while idle: what a socket does not take at once stays in the sender's own buffers but
 //! for one read, so a slow reader slows its sender.
 //!
@@ -19,6 +19,7 @@ use std::time::Duration;
 
 use tokio::net::TcpStream;
 
+use crate::edge::slot::whole_seconds;
 use crate::edge::{Slot, Worker};
 use crate::live;
 
@@ -92,7 +93,7 @@ impl Relay {
         leftovers: Leftovers,
         idle: Duration,
     ) -> Self {
-        let idle_seconds = u32::try_from(idle.as_millis().div_ceil(1000)).unwrap_or(u32::MAX);
+        let idle_seconds = whole_seconds(idle);
         slot.arm(idle_seconds);
         Self {
             worker,

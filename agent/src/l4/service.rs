@@ -22,12 +22,9 @@ use crate::edge::{Accepted, InForce, Slot, Worker};
 use crate::live::{self, InFlight};
 use crate::table::{self, Forward, Service, Table};
 
-use super::dial;
+use super::dial::{self, CONNECT_TIMEOUT_SECONDS};
 use super::record::Connection;
 use super::relay::{Leftovers, Parties, Relay};
-
-/// Longest time for a connection to a target to open.
-const CONNECT_TIMEOUT_SECONDS: u32 = 10;
 
 /// Targets that are tried for one connection.
 const CONNECT_ATTEMPTS: usize = 3;

@@ -99,6 +99,11 @@ struct Paths {
 }
 
 impl Rules {
+    /// There is none: the default action decides.
+    pub fn is_empty(&self) -> bool {
+        self.by_priority.is_empty()
+    }
+
     /// Indexes rules, which come in any order; of two with one priority, the one that comes first is tried first.
     ///
     /// Cost: O(n log n).

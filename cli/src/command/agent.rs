@@ -55,7 +55,11 @@ async fn list(session: &Session) -> Result<(), Error> {
             Ok(())
         }
         Format::Table | Format::Wide => {
-            out.table(&fleet::agents(&agents, out.is_wide(), SystemTime::now()))
+            out.table(&fleet::agents(&agents, out.is_wide(), SystemTime::now()))?;
+            for line in fleet::refusals(&agents) {
+                out.note(&line);
+            }
+            Ok(())
         }
     }
 }

@@ -9,6 +9,8 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use clap::Args;
+use inlet_proto::v1;
+use inlet_proto::v1::resource::Kind as Body;
 use jiff::Timestamp;
 
 use super::Session;
@@ -45,9 +47,17 @@ pub(crate) async fn run(flags: Flags, session: &Session) -> Result<(), Error> {
     })?;
     session.out.line(&format!(
         "{} of revision {revision} are kept in {}",
-        count(resources.len(), "resource"),
+        count(resources.iter().map(size).sum(), "resource"),
         flags.file
     ))
+}
+
+/// How many resources one is: a group's targets stand in it.
+fn size(resource: &v1::Resource) -> usize {
+    match &resource.kind {
+        Some(Body::TargetGroup(group)) => 1 + group.targets.len(),
+        _ => 1,
+    }
 }
 
 /// Writes aside, then renames: whoever reads the file sees all of it or what was there before.

@@ -3,12 +3,14 @@
 use std::time::Duration;
 
 use clap::Args;
+use inlet_proto::v1::resource::Kind as Body;
 use inlet_proto::{duration, v1};
 
 use super::Session;
 use crate::client::Client;
 use crate::error::Error;
 use crate::output::{Format, Out, difference, form};
+use crate::relations::is_placed_on;
 use crate::rollout;
 
 /// How long `--wait` waits if it does not say.
@@ -67,11 +69,39 @@ pub(crate) async fn finish(
     client: &Client,
     session: &Session,
 ) -> Result<(), Error> {
-    tell(flags.dry_run, response, &session.out)?;
-    flags
-        .wait
-        .follow(client, &session.out, response.revision)
-        .await
+    let out = &session.out;
+    tell(flags.dry_run, response, out)?;
+    flags.wait.follow(client, out, response.revision).await?;
+    if flags.wait.wait.is_some() {
+        let agents = client.agents().await?;
+        for name in nowhere(&response.changes, &agents) {
+            out.note(&format!(
+                "LoadBalancer/{name}: no connected agent has the labels of its placement: nobody serves it"
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// Names of the load balancers among these changes that no connected agent serves. In force everywhere is easily
+/// taken for served.
+fn nowhere<'a>(changes: &'a [v1::ResourceChange], agents: &[v1::Agent]) -> Vec<&'a str> {
+    let balancers =
+        changes
+            .iter()
+            .filter_map(|change| match change.after.as_ref()?.kind.as_ref()? {
+                Body::LoadBalancer(balancer) => Some(balancer),
+                _ => None,
+            });
+    let is_served = |balancer: &v1::LoadBalancer| {
+        agents
+            .iter()
+            .any(|agent| agent.connected && is_placed_on(balancer, agent))
+    };
+    balancers
+        .filter(|balancer| !is_served(balancer))
+        .map(|balancer| balancer.name.as_str())
+        .collect()
 }
 
 fn tell(dry_run: bool, response: &v1::ApplyResponse, out: &Out) -> Result<(), Error> {
@@ -105,6 +135,35 @@ fn patience(text: &str) -> Result<Duration, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn load_balancers_that_nobody_serves_are_found() {
+        let labels = |zone: &str| [("zone".to_owned(), zone.to_owned())].into();
+        let balancer = |name: &str, zone: &str| v1::ResourceChange {
+            after: Some(
+                v1::LoadBalancer {
+                    name: name.to_owned(),
+                    placement: labels(zone),
+                    ..Default::default()
+                }
+                .into(),
+            ),
+            ..Default::default()
+        };
+        let agent = |zone: &str, connected| v1::Agent {
+            labels: labels(zone),
+            connected,
+            ..Default::default()
+        };
+        let changes = [
+            balancer("here", "a"),
+            balancer("gone", "b"),
+            balancer("far", "z"),
+            v1::ResourceChange::default(),
+        ];
+        let agents = [agent("a", true), agent("b", false)];
+        assert_eq!(nowhere(&changes, &agents), ["gone", "far"]);
+    }
 
     #[test]
     fn waits_have_units() {

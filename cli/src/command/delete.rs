@@ -17,6 +17,7 @@ use crate::manifests::{self, Written};
 /// Flags of `lbctl delete`.
 #[derive(Args)]
 #[command(
+    override_usage = "lbctl delete [OPTIONS] <KIND> <NAME>...\n       lbctl delete [OPTIONS] --file <FILE|DIR|->",
     after_help = "Nothing is asked: see with --dry-run what would go. What others refer to, and what is protected, is not deleted."
 )]
 pub(crate) struct Flags {

@@ -1,8 +1,8 @@
 //! `lbctl demo`: a whole system in one process on loopback, to look at or to check.
 //!
-//! [`system`] starts the control plane, two agents and the sample [`backend`]s; [`operator`] configures them over gRPC
-//! like any user, with the [`sample`] manifest. Then either [`live`] runs until Ctrl-C, with a little [`traffic`], or
-//! [`check`] sends requests through every path and says what came back. Nothing is left behind at the end.
+//! `system` starts the control plane, two agents and the sample `backend`s; `operator` configures them over gRPC
+//! like any user, with the `sample` manifest. Then either `live` runs until Ctrl-C, with a little `traffic`, or
+//! `check` sends requests through every path and says what came back. Nothing is left behind at the end.
 
 mod backend;
 mod check;
@@ -19,9 +19,12 @@ mod system;
 mod traffic;
 mod welcome;
 
+use std::io::IsTerminal as _;
 use std::process::ExitCode;
 
 use tracing_subscriber::EnvFilter;
+
+use crate::output::Out;
 
 /// Whoever sets it wants to see the logs of the programs; see `tracing_subscriber::EnvFilter` for its form.
 const LOG_VARIABLE: &str = "INLET_LOG";
@@ -37,10 +40,10 @@ pub struct Flags {
 /// Runs until Ctrl-C, or with `--check` until all is checked.
 ///
 /// Exit status: 0 done; 1 something did not start, or was not as expected.
-pub async fn run(flags: Flags) -> ExitCode {
+pub(crate) async fn run(flags: Flags, out: &Out) -> ExitCode {
     log_if_asked();
     let ran = if flags.check {
-        check::run().await
+        check::run(out).await
     } else {
         live::run().await
     };
@@ -55,6 +58,7 @@ fn log_if_asked() {
     if let Ok(filter) = EnvFilter::try_from_env(LOG_VARIABLE) {
         let log = tracing_subscriber::fmt()
             .with_env_filter(filter)
+            .with_ansi(std::io::stderr().is_terminal())
             .with_writer(std::io::stderr);
         // Fails if logging was set up before: then it goes where that says.
         let _ = log.try_init();

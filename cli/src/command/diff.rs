@@ -15,6 +15,9 @@ use compose::Composition;
 
 /// Flags of `lbctl diff`.
 #[derive(Args)]
+#[command(
+    override_usage = "lbctl diff [OPTIONS] --file <FILE|DIR|->\n       lbctl diff [OPTIONS] <REV> [REV]"
+)]
 pub(crate) struct Flags {
     /// Manifest, folder of manifests, or '-' for standard input: shows what 'apply' would change
     #[arg(
@@ -30,7 +33,7 @@ pub(crate) struct Flags {
     #[arg(long, conflicts_with = "revisions")]
     prune: bool,
     /// Two revisions, or one to compare the current one with
-    #[arg(value_name = "REV", num_args = 1..=2)]
+    #[arg(value_name = "REV", num_args = 1..=2, value_parser = super::revision)]
     revisions: Vec<u64>,
     /// Exit with 1 if anything differs
     #[arg(long)]

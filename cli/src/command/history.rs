@@ -32,7 +32,7 @@ enum Action {
     /// Show what a revision changed, as a diff
     Show {
         /// Number of the revision
-        #[arg(value_name = "REV")]
+        #[arg(value_name = "REV", value_parser = super::revision)]
         revision: u64,
     },
 }

@@ -6,12 +6,33 @@ use inlet_proto::name::Key;
 
 use crate::error::Error;
 
-/// Takes the plural, the singular or the name in manifests; completes the plural and suggests near misses.
+/// Words that people bring from elsewhere.
+const ALSO: [(&str, Kind); 6] = [
+    ("lb", Kind::LoadBalancer),
+    ("loadbalancer", Kind::LoadBalancer),
+    ("loadbalancers", Kind::LoadBalancer),
+    ("tg", Kind::TargetGroup),
+    ("targetgroup", Kind::TargetGroup),
+    ("targetgroups", Kind::TargetGroup),
+];
+
+/// Takes the plural, the singular, the name in manifests and what is usual elsewhere; completes the plural and
+/// suggests near misses.
 pub(crate) fn parser() -> impl TypedValueParser<Value = Kind> {
-    let value =
-        |kind: &Kind| PossibleValue::new(kind.plural()).aliases([kind.singular(), kind.name()]);
-    PossibleValuesParser::new(Kind::ALL.iter().map(value))
-        .map(|word| Kind::from_word(&word).expect("only words of kinds are let through"))
+    let value = |kind: &Kind| PossibleValue::new(kind.plural()).aliases(aliases(*kind));
+    PossibleValuesParser::new(Kind::ALL.iter().map(value)).map(|word| {
+        let also = ALSO.iter().find(|(known, _)| *known == word);
+        also.map(|(_, kind)| *kind)
+            .or_else(|| Kind::from_word(&word))
+            .expect("only words of kinds are let through")
+    })
+}
+
+fn aliases(kind: Kind) -> impl Iterator<Item = &'static str> {
+    let also = ALSO.iter().filter(move |(_, also)| *also == kind);
+    [kind.singular(), kind.name()]
+        .into_iter()
+        .chain(also.map(|(word, _)| *word))
 }
 
 /// The address of a resource. Errors: wrong use, with the form that a name of this kind has.
@@ -39,6 +60,14 @@ mod tests {
             for word in [kind.singular(), kind.plural(), kind.name()] {
                 assert_eq!(parse(word), Ok(*kind));
             }
+        }
+        for (word, kind) in [
+            ("lb", Kind::LoadBalancer),
+            ("loadbalancers", Kind::LoadBalancer),
+            ("tg", Kind::TargetGroup),
+            ("targetgroup", Kind::TargetGroup),
+        ] {
+            assert_eq!(parse(word), Ok(kind));
         }
     }
 

@@ -11,7 +11,7 @@ use crate::error::Error;
 #[derive(Args)]
 pub(crate) struct Flags {
     /// Revision whose configuration is wanted
-    #[arg(value_name = "REV")]
+    #[arg(value_name = "REV", value_parser = super::revision)]
     revision: u64,
     #[command(flatten)]
     change: ChangeFlags,

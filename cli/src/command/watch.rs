@@ -26,7 +26,7 @@ pub(crate) struct Flags {
     #[arg(value_parser = kind::parser())]
     kind: Option<Kind>,
     /// Begin after this revision [default: the current one]
-    #[arg(long, value_name = "REV")]
+    #[arg(long, value_name = "REV", value_parser = super::revision)]
     after: Option<u64>,
 }
 

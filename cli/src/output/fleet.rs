@@ -10,9 +10,12 @@ use inlet_proto::v1::target_health::State;
 use super::age::age;
 use super::style::Tone;
 use super::table::{Cell, Table};
+use crate::error::count;
 
 /// Agents named in one cell; the others are counted. The wide form and the forms for programs name all.
 const MAX_NAMED: usize = 3;
+/// Refusing agents whose reason stands below their table; the others are counted.
+const MAX_REFUSING: usize = 5;
 
 /// Agents as a table.
 pub(crate) fn agents(agents: &[v1::Agent], is_wide: bool, now: SystemTime) -> Table {
@@ -22,11 +25,10 @@ pub(crate) fn agents(agents: &[v1::Agent], is_wide: bool, now: SystemTime) -> Ta
         "#IN FORCE",
         "#WANTED",
         "~LABELS",
-        "VERSION",
         "LAST SEEN",
     ];
     if is_wide {
-        headings.extend(["#RESOURCES", "PEER"]);
+        headings.extend(["VERSION", "#RESOURCES", "PEER"]);
     }
     let mut table = Table::new(&headings);
     for agent in agents {
@@ -36,11 +38,11 @@ pub(crate) fn agents(agents: &[v1::Agent], is_wide: bool, now: SystemTime) -> Ta
             revision(agent.revision_in_force).into(),
             revision(agent.revision_wanted).into(),
             pairs(&agent.labels).into(),
-            agent.version.as_str().into(),
             age(now, agent.last_seen.as_ref()).into(),
         ];
         if is_wide {
             cells.extend([
+                agent.version.as_str().into(),
                 agent.resources.to_string().into(),
                 agent.peer.as_str().into(),
             ]);
@@ -62,6 +64,35 @@ pub(crate) fn status(agent: &v1::Agent) -> Cell {
         ("ready", Tone::Good)
     };
     Cell::toned(word, tone)
+}
+
+/// Why connected agents refuse, below their table: the first reason of each of the first ones, a line each.
+pub(crate) fn refusals(agents: &[v1::Agent]) -> Vec<String> {
+    let refusing = agents
+        .iter()
+        .filter(|agent| agent.connected)
+        .filter_map(|agent| Some((agent.name.as_str(), agent.last_refusal.as_ref()?)));
+    let line = |(name, refusal): (&str, &v1::Refusal)| {
+        let reasons = reasons(refusal);
+        let first = reasons.first().map_or("without a reason", String::as_str);
+        let more = match reasons.len() {
+            0 | 1 => String::new(),
+            all => format!(" (and {} more: lbctl agent describe {name})", all - 1),
+        };
+        format!(
+            "{name} refuses revision {}: {first}{more}",
+            refusal.revision
+        )
+    };
+    let mut lines: Vec<_> = refusing.clone().take(MAX_REFUSING).map(line).collect();
+    let rest = refusing.count() - lines.len();
+    if rest > 0 {
+        lines.push(format!(
+            "and {} more: lbctl agent describe NAME",
+            count(rest, "agent")
+        ));
+    }
+    lines
 }
 
 /// The reasons of a refusal, one a line: `Listener/shop/http: cannot bind ...`.
@@ -237,5 +268,42 @@ mod tests {
                 agents(&[agent], false, SystemTime::UNIX_EPOCH).render(None, Style::new(false));
             assert!(text.contains(word), "{text}");
         }
+    }
+
+    #[test]
+    fn refusing_agents_are_named_with_their_first_reason() {
+        let reason = |message: &str| v1::refusal::Reason {
+            key: None,
+            message: message.to_owned(),
+        };
+        let agent = |name: &str, reasons: &[&str]| v1::Agent {
+            name: name.to_owned(),
+            connected: true,
+            last_refusal: Some(v1::Refusal {
+                revision: 3,
+                reasons: reasons.iter().copied().map(reason).collect(),
+                time: None,
+            }),
+            ..Default::default()
+        };
+        let gone = v1::Agent {
+            connected: false,
+            ..agent("gone", &["no"])
+        };
+        assert!(refusals(&[v1::Agent::default(), gone]).is_empty());
+        let [one, two] = [agent("a", &["no"]), agent("b", &["no", "never", "not"])];
+        assert_eq!(
+            refusals(&[one.clone(), two]),
+            [
+                "a refuses revision 3: no",
+                "b refuses revision 3: no (and 2 more: lbctl agent describe b)",
+            ]
+        );
+        let lines = refusals(&vec![one; MAX_REFUSING + 2]);
+        assert_eq!(lines.len(), MAX_REFUSING + 1);
+        assert_eq!(
+            lines[MAX_REFUSING],
+            "and 2 agents more: lbctl agent describe NAME"
+        );
     }
 }

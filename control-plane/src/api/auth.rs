@@ -5,7 +5,6 @@
 
 use std::sync::Arc;
 
-use tonic::metadata::MetadataMap;
 use tonic::service::Interceptor;
 use tonic::{Request, Status};
 
@@ -27,16 +26,17 @@ pub(crate) struct Identity {
 
 /// Finds out who is calling.
 pub(crate) trait Authenticator: Send + Sync {
-    /// From the metadata of a request. Errors: [`Problem::Unauthenticated`], or an argument that cannot be.
-    fn authenticate(&self, metadata: &MetadataMap) -> Result<Identity, Problem>;
+    /// From a request's metadata (a token) and extensions (the connection: its address, later its certificate).
+    /// Errors: [`Problem::Unauthenticated`], or an argument that cannot be.
+    fn authenticate(&self, request: &Request<()>) -> Result<Identity, Problem>;
 }
 
 /// Believes everybody (`--insecure`).
 pub(crate) struct Anyone;
 
 impl Authenticator for Anyone {
-    fn authenticate(&self, metadata: &MetadataMap) -> Result<Identity, Problem> {
-        let Some(value) = metadata.get(AUTHOR_METADATA) else {
+    fn authenticate(&self, request: &Request<()>) -> Result<Identity, Problem> {
+        let Some(value) = request.metadata().get(AUTHOR_METADATA) else {
             return Ok(Identity {
                 author: ANONYMOUS.to_owned(),
             });
@@ -59,7 +59,7 @@ pub(crate) struct Gate(pub(crate) Arc<dyn Authenticator>);
 
 impl Interceptor for Gate {
     fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
-        let identity = self.0.authenticate(request.metadata())?;
+        let identity = self.0.authenticate(&request)?;
         request.extensions_mut().insert(identity);
         Ok(request)
     }
@@ -88,11 +88,12 @@ mod tests {
             (Some("x".repeat(129)), Err(())),
         ];
         for (given, expected) in cases {
-            let mut metadata = MetadataMap::new();
+            let mut request = Request::new(());
             if let Some(given) = &given {
-                metadata.insert(AUTHOR_METADATA, given.parse().unwrap());
+                let value = given.parse().unwrap();
+                request.metadata_mut().insert(AUTHOR_METADATA, value);
             }
-            let found = Anyone.authenticate(&metadata);
+            let found = Anyone.authenticate(&request);
             let found = found.as_ref().map(|identity| identity.author.as_str());
             assert_eq!(found.map_err(|_| ()), expected, "{given:?}");
         }

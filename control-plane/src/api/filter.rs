@@ -4,6 +4,8 @@
 //! (`tags."a.b"`). Where it leads through a list it means any element, so `=` and `:` hold if they hold for one of
 //! the values found, and `!=` if `=` does not. Values stand as they are or in double quotes.
 
+use inlet_proto::kind::Kind;
+use inlet_proto::manifest;
 use serde_json::Value;
 
 /// Longest filter, in bytes.
@@ -61,6 +63,17 @@ impl Filter {
             return Err(format!("must have at most {MAX_TERMS} terms"));
         }
         Ok(Self { terms })
+    }
+
+    /// Whether resources of a kind (`None` = any) have the fields that are asked for. Errors: the first that they do
+    /// not have, with what is near.
+    pub(crate) fn check(&self, kind: Option<Kind>) -> Result<(), String> {
+        let Some(kind) = kind else {
+            return Ok(());
+        };
+        self.terms
+            .iter()
+            .try_for_each(|term| manifest::check_path(kind, &term.path))
     }
 
     /// Whether nothing is asked for.
@@ -221,6 +234,30 @@ mod tests {
         ] {
             let parsed = Filter::parse(filter).unwrap();
             assert_eq!(parsed.matches(&resource), expected, "{filter}");
+        }
+    }
+
+    #[test]
+    fn a_field_that_a_kind_does_not_have_is_no_empty_answer() {
+        let check = |kind, filter| Filter::parse(filter).unwrap().check(kind);
+        let group = Some(Kind::TargetGroup);
+        for good in [
+            "kind = TargetGroup AND name = a AND uid = b AND revision = 3",
+            "tags.team = storefront AND tags.\"a.b\" = x",
+            "targets.address : 127 AND healthCheck.path = /",
+        ] {
+            assert_eq!(check(group, good), Ok(()), "{good}");
+        }
+        assert_eq!(check(None, "porto = 1"), Ok(()));
+        for (filter, said) in [
+            ("prot = 1", "unknown field 'prot': did you mean 'port'?"),
+            (
+                "name = a AND healthCheck.pth = /",
+                "unknown field 'pth': did you mean 'path'?",
+            ),
+            ("port.number = 1", "'port' has no fields"),
+        ] {
+            assert_eq!(check(group, filter), Err(said.to_owned()), "{filter}");
         }
     }
 

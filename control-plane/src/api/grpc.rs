@@ -2,6 +2,7 @@
 
 mod configuration;
 mod discovery;
+mod fit;
 mod fleet;
 mod list;
 mod raw;
@@ -41,10 +42,11 @@ pub(crate) async fn services(
             .set_service_status(name, ServingStatus::Serving)
             .await;
     }
-    let reflection = tonic_reflection::server::Builder::configure()
-        .register_encoded_file_descriptor_set(inlet_proto::DESCRIPTORS)
-        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
-        .build_v1()?;
+    let reflection = || {
+        tonic_reflection::server::Builder::configure()
+            .register_encoded_file_descriptor_set(inlet_proto::DESCRIPTORS)
+            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+    };
 
     let configuration = ConfigurationServer::new(configuration::Configuration(Arc::clone(shared)))
         .max_decoding_message_size(MAX_MESSAGE_BYTES);
@@ -59,7 +61,9 @@ pub(crate) async fn services(
         .add_service(InterceptedService::new(fleet, gate.clone()))
         .add_service(InterceptedService::new(discovery, gate))
         .add_service(health)
-        .add_service(reflection);
+        .add_service(reflection().build_v1()?)
+        // What older tools ask, and those in Python.
+        .add_service(reflection().build_v1alpha()?);
     Ok((routes.routes(), reporter))
 }
 

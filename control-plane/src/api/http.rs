@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::State as Extract;
+use axum::extract::{Request, State as Extract};
 use axum::http::{StatusCode, header};
-use axum::response::IntoResponse;
+use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use tonic::Status;
 
 use crate::api::Shared;
 
@@ -20,6 +21,17 @@ pub(crate) fn routes(shared: Arc<Shared>) -> Router {
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(ready))
         .with_state(shared)
+}
+
+/// What no route has. gRPC answers every mistake with 200 and a status of its own, which a probe of a misspelt
+/// `/readyz` would take for good news.
+pub(crate) async fn nowhere(request: Request) -> Response {
+    let content_type = request.headers().get(header::CONTENT_TYPE);
+    if content_type.is_some_and(|value| value.as_bytes().starts_with(b"application/grpc")) {
+        return Status::unimplemented("there is no such service").into_http();
+    }
+    let text = "there is nothing here: try /metrics, /healthz or /readyz, or gRPC\n";
+    (StatusCode::NOT_FOUND, text).into_response()
 }
 
 async fn metrics(Extract(shared): Extract<Arc<Shared>>) -> impl IntoResponse {

@@ -38,7 +38,8 @@ pub(crate) async fn serve(listener: TcpListener, shared: Arc<Shared>) -> Result<
     let (routes, reporter) = grpc::services(&shared, gate).await?;
     let router = routes
         .into_axum_router()
-        .merge(http::routes(Arc::clone(&shared)));
+        .merge(http::routes(Arc::clone(&shared)))
+        .fallback(http::nowhere);
     let shutdown = shared.shutdown.clone();
     let stop = async move {
         shutdown.cancelled().await;

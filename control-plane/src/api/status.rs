@@ -13,7 +13,7 @@ use tonic::{Code, Status};
 use crate::fleet::exchange::CloseReason;
 use crate::fleet::introduce::BadHello;
 use crate::fleet::roster::Full;
-use crate::fleet::session::End;
+use crate::fleet::session::{End, HELLO_TIMEOUT};
 use crate::model::{Violation, ViolationKind};
 use crate::writer::{NotKept, Refused};
 
@@ -35,6 +35,9 @@ pub(crate) enum Problem {
         /// What is wrong and what would be right.
         message: String,
     },
+    /// Keys among the deletions that no resource can have, with their places in the list.
+    #[error("{} of the deletions are the address of no resource", .0.len())]
+    Deletions(Vec<(usize, KeyError)>),
     /// No such resource.
     #[error("there is no {} {}", .0.kind.name(), .0.name)]
     NoResource(Key),
@@ -50,6 +53,13 @@ pub(crate) enum Problem {
         current: u64,
     },
     /// The caller is not known.
+    #[cfg_attr(
+        not(test),
+        expect(
+            dead_code,
+            reason = "for an Authenticator that knows people; --insecure believes everybody"
+        )
+    )]
     #[error("{0}")]
     Unauthenticated(String),
     /// The other end does not take what it asked for.
@@ -68,6 +78,12 @@ pub(crate) enum Problem {
         "another stream has introduced itself as agent '{0}'; every agent needs a name of its own"
     )]
     Replaced(String),
+    /// A stream of an agent on which nobody introduces itself.
+    #[error("no Hello within {seconds} s")]
+    NoHelloInTime {
+        /// The time that it had.
+        seconds: u64,
+    },
     /// The program ends.
     #[error("the control plane is shutting down")]
     ShuttingDown,
@@ -94,6 +110,14 @@ impl From<Problem> for Status {
                     &[],
                 )
             }
+            Problem::Deletions(errors) => {
+                let carried = errors.iter().map(|(at, error)| FieldViolation {
+                    field: format!("deletions[{at}]"),
+                    description: error.to_string(),
+                    reason: "MALFORMED".to_owned(),
+                });
+                violated(Code::InvalidArgument, carried)
+            }
             Problem::NoResource(key) => {
                 let facts = [("kind", key.kind.name().to_owned()), ("name", key.name)];
                 build(Code::NotFound, message, Vec::new(), "NOT_FOUND", &facts)
@@ -111,6 +135,7 @@ impl From<Problem> for Status {
             Problem::TooManyStreams { .. } => {
                 plain(Code::ResourceExhausted, message, "TOO_MANY_STREAMS")
             }
+            Problem::NoHelloInTime { .. } => plain(Code::DeadlineExceeded, message, "NO_HELLO"),
             Problem::Replaced(_) => plain(Code::Aborted, message, "REPLACED"),
             Problem::ShuttingDown => plain(Code::Unavailable, message, "SHUTTING_DOWN"),
         }
@@ -172,7 +197,10 @@ impl From<End> for Status {
             End::Hello(bad) => Problem::from(bad).into(),
             End::Full(full) => full.into(),
             End::Closed(reason) => reason.into(),
-            End::NeverGreeted => Self::deadline_exceeded(end.to_string()),
+            End::NeverGreeted => Problem::NoHelloInTime {
+                seconds: HELLO_TIMEOUT.as_secs(),
+            }
+            .into(),
         }
     }
 }
@@ -200,14 +228,20 @@ fn invalid(violations: &[Violation]) -> Status {
     let kinds = violations.iter().map(|violation| violation.kind);
     let kind = kinds.min();
     let code = kind.map_or(Code::InvalidArgument, code);
+    violated(code, violations.iter().map(carry))
+}
+
+/// A status with all violations, or as many as fit and how many more there are.
+fn violated(code: Code, violations: impl ExactSizeIterator<Item = FieldViolation>) -> Status {
+    let count = violations.len();
     let mut found = Vec::new();
     let mut message = String::new();
     let mut bytes = 0;
-    for (at, violation) in violations.iter().enumerate() {
-        let carried = carry(violation);
+    for (at, mut carried) in violations.enumerate() {
+        shorten(&mut carried);
         let sentence = format!("{}: {}", carried.field, carried.description);
         let sentence = sentence.trim_start_matches(": ");
-        let rest = violations.len() - at;
+        let rest = count - at;
         bytes += sentence.len() + carried.reason.len();
         if bytes > MAX_DETAIL_BYTES && at > 0 {
             found.push(missing(rest));
@@ -222,17 +256,18 @@ fn invalid(violations: &[Violation]) -> Status {
 /// Adds a sentence to the message, or how many there are, once, when it is long enough.
 fn append(message: &mut String, sentence: &str, rest: usize) {
     const MORE: &str = " more";
+    const ROOM: usize = MAX_MESSAGE_BYTES - "; and 4294967295 more".len();
     if message.ends_with(MORE) {
         return;
     }
     if !message.is_empty() {
         message.push_str("; ");
-        if message.len() + sentence.len() > MAX_MESSAGE_BYTES {
+        if message.len() + sentence.len() > ROOM {
             message.push_str(&format!("and {rest}{MORE}"));
             return;
         }
     }
-    message.push_str(&sentence[..sentence.floor_char_boundary(MAX_MESSAGE_BYTES)]);
+    message.push_str(&sentence[..sentence.floor_char_boundary(ROOM)]);
 }
 
 fn missing(rest: usize) -> FieldViolation {
@@ -251,15 +286,20 @@ fn carry(violation: &Violation) -> FieldViolation {
     let origin = violation.origin.clone().unwrap_or_default();
     let parts = [origin, key, violation.field.clone()];
     let parts: Vec<_> = parts.into_iter().filter(|part| !part.is_empty()).collect();
-    let mut carried = FieldViolation {
+    FieldViolation {
         field: parts.join(": "),
         description: violation.message.clone(),
         reason: reason(violation.kind).to_owned(),
-    };
-    for text in [&mut carried.field, &mut carried.description] {
-        text.truncate(text.floor_char_boundary(MAX_SENTENCE_BYTES));
     }
-    carried
+}
+
+fn shorten(violation: &mut FieldViolation) {
+    cut(&mut violation.field, MAX_SENTENCE_BYTES);
+    cut(&mut violation.description, MAX_SENTENCE_BYTES);
+}
+
+fn cut(text: &mut String, bytes: usize) {
+    text.truncate(text.floor_char_boundary(bytes));
 }
 
 fn code(kind: ViolationKind) -> Code {
@@ -288,16 +328,22 @@ fn plain(code: Code, message: String, reason: &str) -> Status {
     build(code, message, Vec::new(), reason, &[])
 }
 
+/// Every status is made here, and bounded: what it repeats of a request may have any length.
 fn build(
     code: Code,
-    message: String,
-    violations: Vec<FieldViolation>,
+    mut message: String,
+    mut violations: Vec<FieldViolation>,
     reason: &str,
     facts: &[(&str, String)],
 ) -> Status {
+    cut(&mut message, MAX_MESSAGE_BYTES);
+    violations.iter_mut().for_each(shorten);
     let facts = facts.iter();
     let metadata: HashMap<String, String> = facts
-        .map(|(name, value)| ((*name).to_owned(), value.clone()))
+        .map(|(name, value)| {
+            let end = value.floor_char_boundary(MAX_SENTENCE_BYTES);
+            ((*name).to_owned(), value[..end].to_owned())
+        })
         .collect();
     let details = Details {
         violations,
@@ -309,4 +355,38 @@ fn build(
     };
     let bytes = details.encode(code as i32, "");
     Status::with_details(code, message, bytes.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Bytes that a status takes in the headers, percent-encoding and base64 included at their worst.
+    fn header_bytes(status: &Status) -> usize {
+        3 * status.message().len() + status.details().len().div_ceil(3) * 4
+    }
+
+    #[test]
+    fn whatever_a_client_calls_things_a_status_fits_into_headers() {
+        let long = "x".repeat(1 << 20);
+        let key = Key::of(inlet_proto::kind::Kind::TargetGroup, &long).unwrap();
+        let argument = Problem::Argument {
+            field: "kind",
+            message: format!("unknown kind '{long}'"),
+        };
+        let unauthenticated = Problem::Unauthenticated(long.clone());
+        for problem in [
+            Problem::NoResource(key),
+            Problem::NoAgent(long.clone()),
+            Problem::Replaced(long.clone()),
+            argument,
+            unauthenticated,
+            Problem::Deletions(vec![(0, KeyError::UnknownKind { kind: long }); 3000]),
+        ] {
+            let status = Status::from(problem);
+            let bytes = header_bytes(&status);
+            assert!(bytes <= 14 * 1024, "{bytes} bytes of {:?}", status.code());
+            assert!(Details::decode(status.details()).info.is_some());
+        }
+    }
 }

@@ -5,6 +5,7 @@ mod configuration;
 mod errors;
 mod scale;
 mod targets;
+mod tools;
 
 use std::time::Duration;
 

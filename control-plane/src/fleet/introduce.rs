@@ -1,9 +1,11 @@
 //! What an agent says about itself and its refusals, within bounds: it is kept in the roster.
 
+use inlet_proto::digest::Digest;
 use inlet_proto::name::is_name;
 use inlet_proto::v1;
 
 use crate::fleet::roster::Introduction;
+use crate::view::View;
 
 /// Labels of an agent at most.
 const MAX_LABELS: usize = 32;
@@ -62,18 +64,30 @@ pub(crate) fn check(hello: v1::Hello, peer: &str) -> Result<Introduction, BadHel
     })
 }
 
-/// A second Hello on the stream has another name.
-pub(crate) fn renamed() -> BadHello {
+/// What the agent has in force by its own words, as far as they can be true; 0 = nothing.
+///
+/// A revision that does not exist yet, or the current one with another content, is of another history. Of an older
+/// one nobody knows any more; it counts as less than what is wanted in any case.
+pub(crate) fn credible(revision: u64, digest: Option<Digest>, view: &View) -> u64 {
+    let is_current = revision == view.revision() && digest == Some(view.digest());
+    if is_current || revision < view.revision() {
+        revision
+    } else {
+        0
+    }
+}
+
+/// A second Hello on the stream says something else.
+pub(crate) fn changed(field: &'static str) -> BadHello {
     BadHello {
-        field: "hello.name",
+        field,
         message: "must not change while the stream is open".to_owned(),
     }
 }
 
 /// The first reasons, with texts of bounded length.
 pub(crate) fn shorten(mut reasons: Vec<v1::refusal::Reason>) -> Vec<v1::refusal::Reason> {
-    let more = reasons.len().saturating_sub(MAX_REASONS);
-    reasons.truncate(MAX_REASONS);
+    keep_first(&mut reasons, MAX_REASONS);
     for reason in &mut reasons {
         let end = reason.message.floor_char_boundary(MAX_REASON_BYTES);
         reason.message.truncate(end);
@@ -83,13 +97,19 @@ pub(crate) fn shorten(mut reasons: Vec<v1::refusal::Reason>) -> Vec<v1::refusal:
             reason.key = None;
         }
     }
+    reasons
+}
+
+/// Leaves the first reasons, and one that says how many more there are.
+pub(crate) fn keep_first(reasons: &mut Vec<v1::refusal::Reason>, most: usize) {
+    let more = reasons.len().saturating_sub(most);
     if more > 0 {
+        reasons.truncate(most);
         reasons.push(v1::refusal::Reason {
             key: None,
             message: format!("and {more} more"),
         });
     }
-    reasons
 }
 
 #[cfg(test)]
@@ -117,6 +137,22 @@ mod tests {
             hello("edge-1", 0, &"x".repeat(MAX_VERSION_BYTES + 1)),
         ] {
             assert!(check(bad, "peer").is_err());
+        }
+    }
+
+    #[test]
+    fn only_what_can_be_true_counts_as_in_force() {
+        let view = crate::view::testing::view(7, &[("web".to_owned(), 3)].into());
+        let [right, other] = [view.digest(), Digest::default()];
+        for (revision, digest, expected) in [
+            (0, None, 0),
+            (6, Some(other), 6),
+            (7, Some(right), 7),
+            (7, Some(other), 0),
+            (7, None, 0),
+            (8, Some(right), 0),
+        ] {
+            assert_eq!(credible(revision, digest, &view), expected, "{revision}");
         }
     }
 

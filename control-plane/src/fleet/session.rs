@@ -14,7 +14,7 @@ use prost::bytes::Bytes;
 
 use super::exchange::{CloseReason, Exchange, Input, Output};
 use super::introduce::{self, BadHello};
-use super::roster::{Full, Verdict};
+use super::roster::{Full, Introduction, Verdict};
 use super::{Fleet, Membership};
 use crate::model::State;
 use crate::view::{Delivery, Labels, View, Views};
@@ -164,18 +164,28 @@ impl Session {
         let revision = hello.revision;
         let digest = Digest::from_bytes(&hello.digest);
         let mut who = introduce::check(hello, &self.peer)?;
-        if revision > here.state.revision() {
-            // From another history: it says nothing about what is in force here.
-            who.revision = 0;
-        }
-        self.labels = who.labels.clone();
         match &self.member {
-            Some(member) if member.name() == who.name => {}
-            Some(_) => return Err(introduce::renamed().into()),
+            Some(member) if member.name() != who.name => {
+                return Err(introduce::changed("hello.name").into());
+            }
+            Some(_) if self.labels != who.labels => {
+                return Err(introduce::changed("hello.labels").into());
+            }
+            Some(_) => {}
             None => {
-                let peer = &self.peer;
-                tracing::info!(agent = who.name, peer, revision, "agent connected");
-                self.member = Some(here.fleet.join(who)?);
+                let current = here.state.revision();
+                if revision > current {
+                    tracing::warn!(
+                        agent = who.name,
+                        in_force = revision,
+                        current,
+                        "an agent has a revision that does not exist here: is this the right --data-dir?"
+                    );
+                }
+                let view = here.views.view(here.state, &who.labels);
+                who.revision = introduce::credible(revision, digest, &view);
+                self.labels = who.labels.clone();
+                self.join(who, here)?;
             }
         }
         let view = self.view(here);
@@ -185,6 +195,17 @@ impl Session {
             view,
         };
         self.observe(hello, here)
+    }
+
+    fn join(&mut self, who: Introduction, here: Here<'_>) -> Result<(), End> {
+        tracing::info!(
+            agent = who.name,
+            peer = who.peer,
+            revision = who.revision,
+            "agent connected"
+        );
+        self.member = Some(here.fleet.join(who)?);
+        Ok(())
     }
 
     fn view(&self, here: Here<'_>) -> Arc<View> {
@@ -198,9 +219,9 @@ impl Session {
     fn refuse(&mut self, nack: v1::Nack, here: Here<'_>) -> Result<Vec<Done>, End> {
         let reasons = introduce::shorten(nack.reasons);
         let outputs = self.exchange.observe(Input::Nack(nack.revision), here.now);
-        let is_refused = outputs
-            .iter()
-            .any(|output| matches!(output, Output::Refused(_)));
+        let is_refused = outputs.iter().any(
+            |output| matches!(output, Output::Refused(revision) if *revision == nack.revision),
+        );
         if let Some(member) = self.member.as_ref().filter(|_| is_refused) {
             let first = reasons.first().map_or("", |reason| reason.message.as_str());
             tracing::warn!(

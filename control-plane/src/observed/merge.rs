@@ -3,10 +3,12 @@
 //!
 //! Source: application load balancer, 9.7 (states, reasons and texts).
 
+use std::sync::Arc;
+
 use inlet_proto::v1;
 use v1::target_health::State as Health;
 
-use crate::observed::{AgentVerdict, Words};
+use crate::observed::{AgentVerdict, Verdict, Words};
 
 /// A state with its reason and description.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,15 +67,45 @@ impl Merged {
     }
 }
 
-/// What the agents say, as one; `None` if no agent says anything.
-pub(crate) fn merge(views: &[AgentVerdict]) -> Option<Merged> {
-    let telling = views
-        .iter()
-        .max_by_key(|view| (weight(view.verdict.state), view.verdict.since))?;
-    Some(Merged {
-        state: telling.verdict.state,
-        words: (*telling.verdict.words).clone(),
-    })
+/// What the agents say about one target: merged as they are told, so that a large fleet takes no room for it.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Told {
+    /// A bounded number of agents; beyond, those that do not say HEALTHY come before the others.
+    pub(crate) views: Vec<AgentVerdict>,
+    telling: Option<Verdict>,
+}
+
+impl Told {
+    /// Takes in what one agent says, and keeps at most `most` views.
+    pub(super) fn take(&mut self, agent: &Arc<str>, verdict: &Verdict, most: usize) {
+        let weight_of = |verdict: &Verdict| (weight(verdict.state), verdict.since);
+        let telling = self.telling.as_ref();
+        if telling.is_none_or(|telling| weight_of(telling) <= weight_of(verdict)) {
+            self.telling = Some(verdict.clone());
+        }
+        let view = || AgentVerdict {
+            agent: Arc::clone(agent),
+            verdict: verdict.clone(),
+        };
+        if self.views.len() < most {
+            self.views.push(view());
+        } else if verdict.state != Health::Healthy {
+            let is_healthy = |view: &AgentVerdict| view.verdict.state == Health::Healthy;
+            if let Some(at) = self.views.iter().rposition(is_healthy) {
+                self.views.remove(at);
+                self.views.push(view());
+            }
+        }
+    }
+
+    /// What they say, as one; `None` if no agent says anything.
+    pub(crate) fn merged(&self) -> Option<Merged> {
+        let telling = self.telling.as_ref()?;
+        Some(Merged {
+            state: telling.state,
+            words: (*telling.words).clone(),
+        })
+    }
 }
 
 /// How much a state tells beside the others.
@@ -91,30 +123,27 @@ fn weight(state: Health) -> u8 {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
     use std::time::{Duration, SystemTime};
 
     use super::*;
-    use crate::observed::Verdict;
 
-    fn view(state: Health, reason: &str, at: u64) -> AgentVerdict {
-        AgentVerdict {
-            agent: Arc::from("edge-1"),
-            verdict: Verdict {
-                state,
-                words: Arc::new(Words {
-                    reason: reason.to_owned(),
-                    description: String::new(),
-                }),
-                since: SystemTime::UNIX_EPOCH + Duration::from_secs(at),
-            },
+    fn verdict(state: Health, reason: &str, at: u64) -> Verdict {
+        Verdict {
+            state,
+            words: Arc::new(Words {
+                reason: reason.to_owned(),
+                description: String::new(),
+            }),
+            since: SystemTime::UNIX_EPOCH + Duration::from_secs(at),
         }
     }
 
     #[test]
     fn one_healthy_agent_is_enough_and_else_the_most_telling_state_counts() {
         use Health::{Draining, Healthy, Initial, Unavailable, Unhealthy, Unused};
-        let cases: [(&[(Health, &str, u64)], Health, &str); 6] = [
+        /// What agents say, and the state and reason that come of it.
+        type Case<'a> = (&'a [(Health, &'a str, u64)], Health, &'a str);
+        let cases: [Case<'_>; 6] = [
             (&[(Unhealthy, "late", 9), (Healthy, "", 1)], Healthy, ""),
             (
                 &[(Initial, "new", 9), (Unhealthy, "bad", 1)],
@@ -139,16 +168,32 @@ mod tests {
             (&[(Unused, "idle", 1)], Unused, "idle"),
         ];
         for (views, state, reason) in cases {
-            let views: Vec<_> = views
-                .iter()
-                .map(|(state, reason, at)| view(*state, reason, *at))
-                .collect();
-            let merged = merge(&views).unwrap();
+            let mut told = Told::default();
+            for (state, reason, at) in views {
+                told.take(&Arc::from("edge-1"), &verdict(*state, reason, *at), 1);
+            }
+            let merged = told.merged().unwrap();
             assert_eq!(
                 (merged.state, merged.words.reason.as_str()),
                 (state, reason)
             );
         }
-        assert_eq!(merge(&[]), None);
+        assert_eq!(Told::default().merged(), None);
+    }
+
+    #[test]
+    fn views_are_bounded_and_the_unhealthy_ones_stay() {
+        use Health::{Healthy, Unhealthy};
+        let mut told = Told::default();
+        for (at, state) in [Healthy, Healthy, Unhealthy, Healthy, Unhealthy, Unhealthy]
+            .into_iter()
+            .enumerate()
+        {
+            let agent = Arc::from(format!("edge-{at}"));
+            told.take(&agent, &verdict(state, "", 0), 2);
+        }
+        let agents: Vec<_> = told.views.iter().map(|view| &*view.agent).collect();
+        assert_eq!(agents, ["edge-2", "edge-4"]);
+        assert_eq!(told.merged().unwrap().state, Healthy);
     }
 }

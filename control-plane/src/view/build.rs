@@ -21,13 +21,13 @@ impl View {
     /// the digest follows the difference instead of being summed anew.
     ///
     /// Cost: O(n) in the resources of the view, without allocation for those that `previous` has.
-    pub(crate) fn build(state: &State, selection: Selection, previous: Option<&Self>) -> Self {
+    pub(crate) fn build(state: &State, selection: &Selection, previous: Option<&Self>) -> Self {
         let (before, mut digest) = match previous {
             Some(view) => (&*view.entries, view.digest),
             None => (&[][..], Digest::default()),
         };
         let mut before = before.iter().peekable();
-        let members = members(state, &selection);
+        let members = members(state, selection);
         let mut entries = Vec::with_capacity(members.len());
         for (key, resource) in members {
             while let Some(gone) = before.next_if(|entry| entry.key < *key) {
@@ -52,7 +52,6 @@ impl View {
         }
         Self {
             revision: state.revision(),
-            selection,
             entries,
             digest,
         }

@@ -84,7 +84,7 @@ impl Views {
         {
             return Arc::clone(view);
         }
-        let view = Arc::new(View::build(state, selection, newest.as_deref()));
+        let view = Arc::new(View::build(state, &selection, newest.as_deref()));
         *newest = Some(Arc::clone(&view));
         view
     }

@@ -43,7 +43,9 @@ fn protocol(findings: &mut Findings, group: &v1::TargetGroup, given: &v1::Health
 
 /// Fields that only a check by HTTP has.
 fn http(findings: &mut Findings, group: &v1::TargetGroup, given: &v1::HealthCheck) {
-    let asks_http = defaults::is_http(defaults::health_check_protocol(group));
+    // Of a group without a protocol it is not known yet how it would be checked.
+    let unknown = group.protocol() == Protocol::Unspecified && given.protocol == 0;
+    let asks_http = unknown || defaults::is_http(defaults::health_check_protocol(group));
     for (field, text) in [("path", &given.path), ("matcher", &given.matcher)] {
         if !text.is_empty() && !asks_http {
             findings.refuse(
@@ -71,6 +73,11 @@ fn http(findings: &mut Findings, group: &v1::TargetGroup, given: &v1::HealthChec
 }
 
 fn matcher(findings: &mut Findings, group: &v1::TargetGroup, text: &str) {
+    if text.len() > limits::MATCHER_CHARS {
+        let (count, max) = (text.chars().count(), limits::MATCHER_CHARS);
+        let message = format!("{count} characters are given, at most {max} are allowed");
+        return findings.refuse("matcher", message);
+    }
     let max = limits::HTTP_GROUP_MATCHER_MAX;
     match Matcher::parse(text) {
         Ok(matcher) if matcher.highest() > max && defaults::is_http(group.protocol()) => findings
@@ -116,23 +123,7 @@ fn timing(findings: &mut Findings, group: &v1::TargetGroup, given: &v1::HealthCh
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::check::tests::{Case, run};
-
-    fn http() -> v1::TargetGroup {
-        v1::TargetGroup {
-            name: "catalog".to_owned(),
-            protocol: Protocol::Http.into(),
-            port: 9001,
-            ..Default::default()
-        }
-    }
-
-    fn tcp() -> v1::TargetGroup {
-        v1::TargetGroup {
-            protocol: Protocol::Tcp.into(),
-            ..http()
-        }
-    }
+    use crate::check::tests::{Case, http, run, tcp};
 
     fn given(group: &mut v1::TargetGroup) -> &mut v1::HealthCheck {
         group.health_check.get_or_insert_default()
@@ -204,6 +195,17 @@ mod tests {
                 &[
                     "healthCheck.matcher: '2xx' is not a status such as 200 or a range such as 200-299",
                 ],
+            ),
+            (
+                |g| given(g).matcher = vec!["200"; 256].join(","),
+                &["healthCheck.matcher: 1023 characters are given, at most 512 are allowed"],
+            ),
+            (
+                |g| {
+                    g.protocol = 0;
+                    given(g).path = "/z".to_owned();
+                },
+                &["protocol: a protocol is required: HTTP or TCP"],
             ),
             (
                 |g| given(g).port = 65536,

@@ -65,5 +65,7 @@ pub const CHECK_TIMEOUT: RangeInclusive<u64> = 2..=120;
 pub const CHECK_THRESHOLD: RangeInclusive<u32> = 2..=10;
 /// Characters of a health check's path (ALB 9.7; NLB 8.1).
 pub const CHECK_PATH_CHARS: usize = 1024;
+/// Characters of a matcher. AWS does not say; so every resource is bounded, and a snapshot part with it.
+pub const MATCHER_CHARS: usize = 512;
 /// The highest status in the matcher of an HTTP group (ALB 9.7); groups below HTTP take all up to 599 (NLB 8.1).
 pub const HTTP_GROUP_MATCHER_MAX: u16 = 499;

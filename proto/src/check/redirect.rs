@@ -169,108 +169,109 @@ mod tests {
             .collect()
     }
 
+    const OF_RULES: &[Case<v1::Redirect>] = &[
+        (|r| r.protocol = "HTTPS".to_owned(), &[]),
+        (|r| r.port = "8443".to_owned(), &[]),
+        (|r| r.host = "www.#{host}".to_owned(), &[]),
+        (|r| r.path = "/new/#{path}/#{host}/#{port}".to_owned(), &[]),
+        (
+            |r| {
+                r.path = "/x".to_owned();
+                r.query = Some("p=#{protocol}&h=#{host}&#{port}#{path}#{query}".to_owned());
+            },
+            &[],
+        ),
+        (
+            |r| {
+                r.path = "/x".to_owned();
+                r.query = Some(String::new());
+            },
+            &[],
+        ),
+        (|_| {}, &[LOOP]),
+        (|r| r.query = Some("x=1".to_owned()), &[LOOP]),
+        (
+            |r| {
+                r.protocol = "#{protocol}".to_owned();
+                r.host = "#{host}".to_owned();
+                r.port = "#{port}".to_owned();
+                r.path = "/#{path}".to_owned();
+            },
+            &[LOOP],
+        ),
+        (
+            |r| r.protocol = "https".to_owned(),
+            &["protocol: 'https' is not HTTP, HTTPS or #{protocol}"],
+        ),
+        (
+            |r| r.port = "0".to_owned(),
+            &["port: '0' is not 1 to 65535 or #{port}"],
+        ),
+        (
+            |r| r.port = "65536".to_owned(),
+            &["port: '65536' is not 1 to 65535 or #{port}"],
+        ),
+        (
+            |r| r.port = "+80".to_owned(),
+            &["port: '+80' is not 1 to 65535 or #{port}"],
+        ),
+        (
+            |r| r.host = "#{path}.x".to_owned(),
+            &[
+                "host: '#{path}' is not a keyword of this field: #{host}",
+                "host: '#' is not allowed in a host",
+            ],
+        ),
+        (
+            |r| r.host = "a/b".to_owned(),
+            &["host: '/' is not allowed in a host"],
+        ),
+        (
+            |r| r.path = "/#{query}".to_owned(),
+            &["path: '#{query}' is not a keyword of this field: #{host}, #{port}, #{path}"],
+        ),
+        (
+            |r| r.path = "/#{hos".to_owned(),
+            &["path: '#{hos' is not a keyword of this field: #{host}, #{port}, #{path}"],
+        ),
+        (
+            |r| r.path = "x".to_owned(),
+            &["path: 'x' does not begin with '/'"],
+        ),
+        (
+            |r| r.path = format!("/{}", "x".repeat(128)),
+            &["path: 129 characters are given, at most 128 are allowed"],
+        ),
+        (
+            |r| r.path = "/a\r\nb".to_owned(),
+            &[r"path: '\r' is not allowed in '/a\r\nb', only visible ASCII"],
+        ),
+        (
+            |r| {
+                r.path = "/x".to_owned();
+                r.query = Some("?a".to_owned());
+            },
+            &["query: leave out the leading '?'"],
+        ),
+        (
+            |r| {
+                r.path = "/x".to_owned();
+                r.status_code = 0;
+            },
+            &["statusCode: a status is required: 301 or 302"],
+        ),
+        (
+            |r| {
+                r.path = "/x".to_owned();
+                r.status_code = 307;
+            },
+            &["statusCode: 307 is not 301 or 302"],
+        ),
+    ];
+
     #[test]
     fn redirects_of_rules() {
-        let cases: &[Case<v1::Redirect>] = &[
-            (|r| r.protocol = "HTTPS".to_owned(), &[]),
-            (|r| r.port = "8443".to_owned(), &[]),
-            (|r| r.host = "www.#{host}".to_owned(), &[]),
-            (|r| r.path = "/new/#{path}/#{host}/#{port}".to_owned(), &[]),
-            (
-                |r| {
-                    r.path = "/x".to_owned();
-                    r.query = Some("p=#{protocol}&h=#{host}&#{port}#{path}#{query}".to_owned());
-                },
-                &[],
-            ),
-            (
-                |r| {
-                    r.path = "/x".to_owned();
-                    r.query = Some(String::new());
-                },
-                &[],
-            ),
-            (|_| {}, &[LOOP]),
-            (|r| r.query = Some("x=1".to_owned()), &[LOOP]),
-            (
-                |r| {
-                    r.protocol = "#{protocol}".to_owned();
-                    r.host = "#{host}".to_owned();
-                    r.port = "#{port}".to_owned();
-                    r.path = "/#{path}".to_owned();
-                },
-                &[LOOP],
-            ),
-            (
-                |r| r.protocol = "https".to_owned(),
-                &["protocol: 'https' is not HTTP, HTTPS or #{protocol}"],
-            ),
-            (
-                |r| r.port = "0".to_owned(),
-                &["port: '0' is not 1 to 65535 or #{port}"],
-            ),
-            (
-                |r| r.port = "65536".to_owned(),
-                &["port: '65536' is not 1 to 65535 or #{port}"],
-            ),
-            (
-                |r| r.port = "+80".to_owned(),
-                &["port: '+80' is not 1 to 65535 or #{port}"],
-            ),
-            (
-                |r| r.host = "#{path}.x".to_owned(),
-                &[
-                    "host: '#{path}' is not a keyword of this field: #{host}",
-                    "host: '#' is not allowed in a host",
-                ],
-            ),
-            (
-                |r| r.host = "a/b".to_owned(),
-                &["host: '/' is not allowed in a host"],
-            ),
-            (
-                |r| r.path = "/#{query}".to_owned(),
-                &["path: '#{query}' is not a keyword of this field: #{host}, #{port}, #{path}"],
-            ),
-            (
-                |r| r.path = "/#{hos".to_owned(),
-                &["path: '#{hos' is not a keyword of this field: #{host}, #{port}, #{path}"],
-            ),
-            (
-                |r| r.path = "x".to_owned(),
-                &["path: 'x' does not begin with '/'"],
-            ),
-            (
-                |r| r.path = format!("/{}", "x".repeat(128)),
-                &["path: 129 characters are given, at most 128 are allowed"],
-            ),
-            (
-                |r| r.path = "/a\r\nb".to_owned(),
-                &[r"path: '\r' is not allowed in '/a\r\nb', only visible ASCII"],
-            ),
-            (
-                |r| {
-                    r.path = "/x".to_owned();
-                    r.query = Some("?a".to_owned());
-                },
-                &["query: leave out the leading '?'"],
-            ),
-            (
-                |r| {
-                    r.path = "/x".to_owned();
-                    r.status_code = 0;
-                },
-                &["statusCode: a status is required: 301 or 302"],
-            ),
-            (
-                |r| {
-                    r.path = "/x".to_owned();
-                    r.status_code = 307;
-                },
-                &["statusCode: 307 is not 301 or 302"],
-            ),
-        ];
-        for (change, expected) in cases {
+        for (change, expected) in OF_RULES {
             assert_eq!(found(None, *change), *expected);
         }
     }

@@ -114,23 +114,7 @@ fn connection_level(findings: &mut Findings, group: &v1::TargetGroup, protocol: 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::check::tests::{Case, run};
-
-    fn http() -> v1::TargetGroup {
-        v1::TargetGroup {
-            name: "catalog".to_owned(),
-            protocol: Protocol::Http.into(),
-            port: 9001,
-            ..Default::default()
-        }
-    }
-
-    fn tcp() -> v1::TargetGroup {
-        v1::TargetGroup {
-            protocol: Protocol::Tcp.into(),
-            ..http()
-        }
-    }
+    use crate::check::tests::{Case, http, run, tcp};
 
     fn seconds(seconds: i64) -> Option<prost_types::Duration> {
         Some(prost_types::Duration { seconds, nanos: 0 })

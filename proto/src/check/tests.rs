@@ -3,6 +3,24 @@
 use super::{Violation, check};
 use crate::v1;
 
+/// A well-formed group.
+pub(super) fn http() -> v1::TargetGroup {
+    v1::TargetGroup {
+        name: "catalog".to_owned(),
+        protocol: v1::Protocol::Http.into(),
+        port: 9001,
+        ..Default::default()
+    }
+}
+
+/// The same below HTTP.
+pub(super) fn tcp() -> v1::TargetGroup {
+    v1::TargetGroup {
+        protocol: v1::Protocol::Tcp.into(),
+        ..http()
+    }
+}
+
 /// A change to a well-formed message, and the violations that it makes, as `field: message`.
 pub(super) type Case<M> = (fn(&mut M), &'static [&'static str]);
 

@@ -1,6 +1,6 @@
 //! Tree -> message: walks a document along the descriptors and collects every mistake in it.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap};
 use std::sync::LazyLock;
 
 use prost_reflect::{
@@ -30,7 +30,7 @@ pub(super) struct Reader<'a> {
     pub(super) lines: HashMap<String, usize>,
     pub(super) mistakes: Vec<Mistake>,
     /// Paths about which nothing more should be said: they have a mistake.
-    pub(super) refused: HashSet<String>,
+    refused: BTreeSet<String>,
 }
 
 impl<'a> Reader<'a> {
@@ -39,7 +39,7 @@ impl<'a> Reader<'a> {
             read_file,
             lines: HashMap::new(),
             mistakes: Vec::new(),
-            refused: HashSet::new(),
+            refused: BTreeSet::new(),
         }
     }
 
@@ -101,6 +101,21 @@ impl<'a> Reader<'a> {
             }
         }
         unique
+    }
+
+    /// Whether a mistake was noted of this field, a part of it, or something that it is a part of.
+    /// Cost: O(length of the path · log n).
+    pub(super) fn is_refused(&self, field: &str) -> bool {
+        let ends = field.match_indices(['.', '[']).map(|(end, _)| end);
+        let outer = ends
+            .chain([field.len()])
+            .any(|end| end > 0 && self.refused.contains(&field[..end]));
+        let has_part = |separator: char| {
+            let inside = format!("{field}{separator}");
+            let next = self.refused.range(inside.clone()..).next();
+            next.is_some_and(|path| path.starts_with(&inside))
+        };
+        outer || (!field.is_empty() && (has_part('.') || has_part('[')))
     }
 
     pub(super) fn refuse(&mut self, line: usize, field: String, message: impl Into<String>) {
@@ -218,7 +233,9 @@ impl<'a> Reader<'a> {
         for (index, item) in items.iter().enumerate() {
             let path = format!("{path}[{index}]");
             self.lines.insert(path.clone(), item.line);
-            values.extend(self.value(&path, kind, item));
+            // What cannot be read keeps its place, so that the paths of the others stay right.
+            let value = self.value(&path, kind, item);
+            values.push(value.unwrap_or_else(|| Value::default_value(kind)));
         }
         Value::List(values)
     }

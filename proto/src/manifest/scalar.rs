@@ -26,14 +26,10 @@ pub(super) fn read(kind: &Kind, node: &Node) -> Result<Value, String> {
         Kind::Enum(descriptor) => enumeration(descriptor, node),
         Kind::Message(descriptor) if descriptor.full_name() == DURATION => duration(node),
         Kind::Message(_) => timestamp(node),
-        Kind::Uint32 | Kind::Fixed32 => number(node, u32::MIN, u32::MAX).map(Value::U32),
-        Kind::Uint64 | Kind::Fixed64 => number(node, u64::MIN, u64::MAX).map(Value::U64),
-        Kind::Int32 | Kind::Sint32 | Kind::Sfixed32 => {
-            number(node, i32::MIN, i32::MAX).map(Value::I32)
-        }
-        Kind::Int64 | Kind::Sint64 | Kind::Sfixed64 => {
-            number(node, i64::MIN, i64::MAX).map(Value::I64)
-        }
+        Kind::Uint32 | Kind::Fixed32 => number(node).map(Value::U32),
+        Kind::Uint64 | Kind::Fixed64 => number(node).map(Value::U64),
+        Kind::Int32 | Kind::Sint32 | Kind::Sfixed32 => number(node).map(Value::I32),
+        Kind::Int64 | Kind::Sint64 | Kind::Sfixed64 => number(node).map(Value::I64),
         Kind::Double => decimal(node).map(Value::F64),
         Kind::Float => decimal(node).map(Value::F32),
     }
@@ -67,8 +63,9 @@ fn truth(node: &Node) -> Result<Value, String> {
     }
 }
 
-/// A whole number; in quotes too, as proto3 JSON has it.
-fn number<N: FromStr + std::fmt::Display>(node: &Node, min: N, max: N) -> Result<N, String> {
+/// A whole number; in quotes too, as proto3 JSON has it. What does not fit the type fits no field either; which limits
+/// the field has, only its check knows.
+fn number<N: FromStr>(node: &Node) -> Result<N, String> {
     let (tree::Value::Number(digits) | tree::Value::Text(digits)) = &node.value else {
         return Err(expected("a whole number", node));
     };
@@ -77,13 +74,14 @@ fn number<N: FromStr + std::fmt::Display>(node: &Node, min: N, max: N) -> Result
     if unsigned.is_empty() || !canonical || !unsigned.bytes().all(|byte| byte.is_ascii_digit()) {
         return Err(expected("a whole number", node));
     }
-    let out_of_range = |_| {
-        format!(
-            "{} is out of range, {min} to {max} are allowed",
-            shown(digits)
-        )
-    };
-    digits.parse().map_err(out_of_range)
+    digits.parse().map_err(|_| {
+        let why = if digits.starts_with('-') {
+            "below"
+        } else {
+            "above"
+        };
+        format!("{} is {why} what is allowed here", shown(digits))
+    })
 }
 
 fn decimal<N: FromStr>(node: &Node) -> Result<N, String> {

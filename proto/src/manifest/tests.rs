@@ -1,5 +1,6 @@
 //! What reading and printing promise, on whole files.
 
+mod clumsy;
 mod golden;
 mod robust;
 mod round_trip;

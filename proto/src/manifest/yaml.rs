@@ -1,18 +1,19 @@
 //! YAML text -> trees. A file is cut at its `---` lines first, so that a document with broken syntax does not hide
 //! the mistakes of the others; what looks like JSON is read by `json`.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use saphyr_parser::{Event, Parser, ScalarStyle, Tag};
 
 use super::json;
-use super::tree::{Entry, MAX_DEPTH, MAX_NODES, Mistake, Node, Value};
+use super::tree::{Entry, MAX_DEPTH, MAX_NODES, Mistake, Node, Value, shown};
 
 /// Reads all documents of a file. Documents with broken syntax are left out; their mistakes are given.
 pub(super) fn read(text: &str) -> (Vec<Node>, Vec<Mistake>) {
     let (mut documents, mut mistakes) = (Vec::new(), Vec::new());
     let mut budget = MAX_NODES;
-    for (first_line, part) in parts(text.trim_start_matches('\u{feff}')) {
+    for (first_line, part) in parts(&without_marks(text)) {
         let body = part.strip_prefix("---").unwrap_or(part);
         let begins = body.trim_start();
         let read = if begins.starts_with(['{', '[']) {
@@ -26,6 +27,15 @@ pub(super) fn read(text: &str) -> (Vec<Node>, Vec<Mistake>) {
         }
     }
     (documents, mistakes)
+}
+
+/// Leaves out byte order marks where a document may begin: editors write them, and files are put together.
+fn without_marks(text: &str) -> Cow<'_, str> {
+    let text = text.trim_start_matches('\u{feff}');
+    if text.contains("\n\u{feff}") {
+        return Cow::Owned(text.replace("\n\u{feff}", "\n"));
+    }
+    Cow::Borrowed(text)
 }
 
 /// Cuts a file before each line that begins a document, and numbers the parts by their first lines.
@@ -84,23 +94,47 @@ fn json_or_yaml(
 
 /// The documents of one part (several if they end with `...`).
 fn yaml(part: &str, first_line: usize, budget: &mut usize) -> Result<Vec<Node>, Mistake> {
+    printable(part, first_line)?;
     let mut builder = Builder {
         stack: Vec::new(),
         anchors: HashMap::new(),
         documents: Vec::new(),
         budget,
     };
+    // What is missing at the end is missed after the last line.
+    let last = lines(part);
+    let place = |line: usize| first_line + line.min(last).saturating_sub(1);
     for event in Parser::new_from_str(part) {
         let (event, span) = event.map_err(|error| {
-            let line = first_line + error.marker().line().saturating_sub(1);
+            let line = place(error.marker().line());
             Mistake::new(line, format!("this is not YAML: {}", error.info()))
         })?;
-        let line = first_line + span.start.line().saturating_sub(1);
+        let line = place(span.start.line());
         builder
             .observe(event, line)
             .map_err(|message| Mistake::new(line, message))?;
     }
     Ok(builder.documents)
+}
+
+/// Refuses the characters that YAML has only as escapes: the parser takes a NUL for the end and says nothing.
+fn printable(part: &str, first_line: usize) -> Result<(), Mistake> {
+    let odd = |c: char| c.is_control() && !matches!(c, '\t' | '\n' | '\r' | '\u{85}');
+    let Some((at, c)) = part.char_indices().find(|(_, c)| odd(*c)) else {
+        return Ok(());
+    };
+    let line = first_line + part[..at].matches('\n').count();
+    let message = format!(
+        "this is not YAML: the character {c:?} cannot stand in it; in double quotes it is written as an escape"
+    );
+    Err(Mistake::new(line, message))
+}
+
+/// How many lines a text has; CR alone ends one, too (YAML 1.2, 5.4).
+fn lines(text: &str) -> usize {
+    let text = text.replace("\r\n", "\n");
+    let text = text.strip_suffix(['\r', '\n']).unwrap_or(&text);
+    1 + text.matches(['\r', '\n']).count()
 }
 
 /// Makes trees of events.
@@ -131,6 +165,9 @@ impl Builder<'_> {
         match event {
             Event::Scalar(text, style, anchor, tag) => {
                 if self.expects_key() {
+                    if text == "<<" && style == ScalarStyle::Plain {
+                        return Err(merge_key());
+                    }
                     return self.key(text.into_owned(), line);
                 }
                 let value = scalar(text.into_owned(), style, tag.as_deref())?;
@@ -267,11 +304,15 @@ pub(super) fn too_large() -> String {
     format!("the file has more than {MAX_NODES} values, those that aliases repeat included")
 }
 
+/// YAML 1.1 only: most readers of 1.2 do not merge, so one that did would read a file as nobody else does.
+fn merge_key() -> String {
+    "merge keys ('<<') are not understood: write the fields out, or an alias for the whole value"
+        .to_owned()
+}
+
 fn unknown_tag(tag: &Tag) -> String {
-    format!(
-        "tags such as {}{} are not understood",
-        tag.handle, tag.suffix
-    )
+    let tag = format!("{}{}", tag.handle, tag.suffix);
+    format!("tags such as {} are not understood", shown(&tag))
 }
 
 /// A scalar by the core schema of YAML 1.2: only plain ones can be anything but text.

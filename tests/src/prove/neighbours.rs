@@ -33,8 +33,8 @@ const MEASURE: Duration = Duration::from_secs(5);
 const WARM_UP: Duration = Duration::from_secs(2);
 /// Files that may be open beyond those before: connections to targets that are kept for the next request.
 const SPARE_FILES: usize = 64;
-/// How long the agent may take to let go of connections that are closed.
-const LET_GO: Duration = seconds(30);
+/// How long the agent may take to let go of connections that are closed, and of those to targets that it keeps (50 s).
+const LET_GO: Duration = seconds(75);
 /// Memory may grow by this from the first batch to the last.
 const LEAK_BYTES: u64 = 4 << 20;
 

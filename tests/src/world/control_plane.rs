@@ -15,6 +15,7 @@ use crate::programs::program;
 pub struct ControlPlane {
     port: u16,
     folder: PathBuf,
+    data: PathBuf,
     process: Option<Process>,
 }
 
@@ -23,6 +24,7 @@ impl ControlPlane {
         let mut control_plane = Self {
             port: free_port(),
             folder: folder.to_owned(),
+            data: folder.join("control-plane"),
             process: None,
         };
         control_plane.restart().await;
@@ -41,7 +43,7 @@ impl ControlPlane {
 
     /// Its data folder.
     pub fn data(&self) -> PathBuf {
-        self.folder.join("control-plane")
+        self.data.clone()
     }
 
     /// The running process. Panics if it was killed or stopped.
@@ -70,6 +72,11 @@ impl ControlPlane {
         let mut process = Process::start("control-plane", self.command(), &self.folder);
         process.line("ready: listening on http://").await;
         self.process = Some(process);
+    }
+
+    /// From the next start on, its data is in this folder (of the world's folder).
+    pub fn move_data(&mut self, name: &str) {
+        self.data = self.folder.join(name);
     }
 
     /// Starts it (again) and kills it (`kill -9`) after this time, ready or not.

@@ -151,6 +151,9 @@ impl Collected {
         if !self.reasons.is_empty() {
             return Err(Mistake::Refuse(self.reasons));
         }
+        if self.revision == 0 && !view.is_empty() {
+            return Err(Mistake::Refuse(vec![emptied(revision)]));
+        }
         let is_complete = self.base_revision == 0;
         if !is_complete && self.base_revision != revision {
             return Err(Mistake::Resync);
@@ -180,6 +183,16 @@ impl Collected {
             _ => Err(Mistake::Resync),
         }
     }
+}
+
+/// Why revision 0, the empty beginning of every history, does not replace what is in force: nobody has asked for it.
+/// Removing everything on purpose makes a revision of its own; 0 comes from a control plane that has lost its data.
+fn emptied(in_force: u64) -> v1::refusal::Reason {
+    reason(format!(
+        "the control plane has no configuration at all (revision 0), and this agent has revision {in_force} in force: \
+         does the control plane run on the right --data-dir? Revision {in_force} stays in force until something is \
+         applied there"
+    ))
 }
 
 /// The digest of a view once a delta is laid over it.

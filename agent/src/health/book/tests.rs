@@ -3,8 +3,8 @@
 use v1::target_health::State;
 
 use super::*;
-use crate::health::testing::{group, table, target};
 use crate::health::verdict::Reason;
+use crate::table::testing::{group, table, target};
 use crate::table::{Forward, Listener, Probe, TcpService};
 
 const SECOND: Duration = Duration::from_secs(1);

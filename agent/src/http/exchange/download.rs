@@ -9,13 +9,14 @@ use tokio::net::TcpStream;
 
 use crate::edge::Worker;
 use crate::l4::pipe::Pipe;
+use crate::l4::receive::poll_receive;
 
 use super::super::body::Body;
-use super::super::buffer::{Buffer, poll_receive};
+use super::super::buffer::Buffer;
 use super::super::failure::Failure;
 use super::super::response::Coding;
 use super::SPLICED_BYTES_MIN;
-use super::upload::{have_pipe, poll_drain, poll_fill};
+use super::upload::have_pipe;
 
 /// What comes from the target, and what is to be sent to the client.
 #[derive(Debug, Default)]
@@ -87,7 +88,7 @@ impl Download {
         self.buffer.clear();
         let more = self.unseen() > 0;
         match &mut self.pipe {
-            Some(pipe) => poll_drain(cx, pipe, client, more, &mut self.sent_bytes),
+            Some(pipe) => pipe.poll_drain(cx, client, more, &mut self.sent_bytes),
             None => Poll::Ready(Ok(())),
         }
     }
@@ -130,8 +131,10 @@ impl Download {
         target: &mut TcpStream,
     ) -> Poll<Result<(), Failure>> {
         let unseen = self.unseen();
-        if unseen > SPLICED_BYTES_MIN && have_pipe(worker, &mut self.pipe) {
-            let filled = match poll_fill(cx, &mut self.pipe, target, unseen) {
+        if unseen > SPLICED_BYTES_MIN
+            && let Some(pipe) = have_pipe(worker, &mut self.pipe)
+        {
+            let filled = match pipe.poll_fill(cx, target, unseen) {
                 Poll::Pending => {
                     self.give_back(worker);
                     return Poll::Pending;

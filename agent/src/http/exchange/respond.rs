@@ -154,7 +154,8 @@ impl Exchange {
         client: &Client,
         failure: Failure,
     ) -> Option<End> {
-        self.record.failure = Some(failure);
+        // The first one explains the status; a client that does not take our answer is the second.
+        self.record.failure.get_or_insert(failure);
         self.upstream = None;
         client.slot.arm(self.idle_seconds);
         if matches!(failure, Failure::ClientGone | Failure::ClientStalled)

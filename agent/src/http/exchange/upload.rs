@@ -7,9 +7,10 @@ use tokio::net::TcpStream;
 
 use crate::edge::Worker;
 use crate::l4::pipe::Pipe;
+use crate::l4::receive::poll_receive;
 
 use super::super::body::Body;
-use super::super::buffer::{Buffer, poll_receive};
+use super::super::buffer::Buffer;
 use super::super::failure::{Failure, Reason};
 use super::{READS_PER_TURN, SPLICED_BYTES_MIN};
 
@@ -84,14 +85,15 @@ impl Upload {
                 self.give_back(worker);
                 return Poll::Ready(Ok(()));
             }
-            self.gone = true;
-            self.buffer.clear();
-            let received =
-                if self.body.unseen() > SPLICED_BYTES_MIN && have_pipe(worker, &mut self.pipe) {
-                    self.poll_splice(cx, client)
-                } else {
-                    self.poll_copy(cx, worker, client, unread, target)
-                };
+            let unseen = self.body.unseen();
+            let received = if unseen > SPLICED_BYTES_MIN
+                && let Some(pipe) = have_pipe(worker, &mut self.pipe)
+            {
+                let filled = pipe.poll_fill(cx, client, unseen);
+                filled.map(|filled| self.observe_spliced(filled))
+            } else {
+                self.poll_copy(cx, worker, client, unread, target)
+            };
             let received = match received {
                 Poll::Pending => {
                     self.give_back(worker);
@@ -111,25 +113,28 @@ impl Upload {
         }
     }
 
+    /// More is to be sent than can be kept. Until then, what was sent can be sent again.
+    fn forget_sent(&mut self) {
+        self.gone = true;
+        self.buffer.clear();
+    }
+
     fn poll_send(&mut self, cx: &mut Context<'_>, target: &TcpStream) -> Poll<io::Result<()>> {
         ready!(self.buffer.poll_send(cx, target, &mut self.sent_bytes))?;
         let more = self.body.unseen() > 0;
         match &mut self.pipe {
-            Some(pipe) => poll_drain(cx, pipe, target, more, &mut self.sent_bytes),
+            Some(pipe) => pipe.poll_drain(cx, target, more, &mut self.sent_bytes),
             None => Poll::Ready(Ok(())),
         }
     }
 
-    fn poll_splice(
-        &mut self,
-        cx: &mut Context<'_>,
-        client: &TcpStream,
-    ) -> Poll<Result<usize, Failure>> {
-        match ready!(poll_fill(cx, &mut self.pipe, client, self.body.unseen())) {
-            Ok(0) | Err(_) => Poll::Ready(Err(Failure::RequestCutShort)),
+    fn observe_spliced(&mut self, filled: io::Result<usize>) -> Result<usize, Failure> {
+        match filled {
+            Ok(0) | Err(_) => Err(Failure::RequestCutShort),
             Ok(bytes) => {
+                self.forget_sent();
                 self.body.skip(bytes);
-                Poll::Ready(Ok(bytes))
+                Ok(bytes)
             }
         }
     }
@@ -151,6 +156,7 @@ impl Upload {
             .body
             .take(bytes, |_| {})
             .map_err(|_| Failure::Malformed(Reason::Chunk))?;
+        self.forget_sent();
         self.buffer
             .send_now(target, &bytes[..taken], &mut self.sent_bytes);
         unread.extend_from_slice(&bytes[taken..]);
@@ -158,53 +164,10 @@ impl Upload {
     }
 }
 
-/// Whether there is a pipe, or can be; if no descriptor is left for one, bytes are copied.
-pub(super) fn have_pipe(worker: &Worker, pipe: &mut Option<Pipe>) -> bool {
+/// The pipe, taken now if there is none yet. None = no descriptor is left for one: bytes are copied.
+pub(super) fn have_pipe<'p>(worker: &Worker, pipe: &'p mut Option<Pipe>) -> Option<&'p mut Pipe> {
     if pipe.is_none() {
         *pipe = worker.pipes().take().ok();
     }
-    pipe.is_some()
-}
-
-/// Moves up to `bytes_max` from a socket into the pipe, which is there and empty; 0 = the end of the stream.
-pub(super) fn poll_fill(
-    cx: &mut Context<'_>,
-    pipe: &mut Option<Pipe>,
-    from: &TcpStream,
-    bytes_max: u64,
-) -> Poll<io::Result<usize>> {
-    let Some(pipe) = pipe else {
-        return Poll::Ready(Ok(0));
-    };
-    let bytes_max = usize::try_from(bytes_max).unwrap_or(usize::MAX);
-    loop {
-        match pipe.fill(from, bytes_max) {
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                ready!(from.poll_read_ready(cx))?
-            }
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            done => return Poll::Ready(done),
-        }
-    }
-}
-
-/// Moves what is in the pipe into a socket; ready when it is empty.
-pub(super) fn poll_drain(
-    cx: &mut Context<'_>,
-    pipe: &mut Pipe,
-    to: &TcpStream,
-    more: bool,
-    written: &mut u64,
-) -> Poll<io::Result<()>> {
-    while !pipe.is_empty() {
-        match pipe.drain(to, more) {
-            Ok(bytes) => *written += bytes as u64,
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                ready!(to.poll_write_ready(cx))?
-            }
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Poll::Ready(Err(error)),
-        }
-    }
-    Poll::Ready(Ok(()))
+    pipe.as_mut()
 }

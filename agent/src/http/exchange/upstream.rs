@@ -5,16 +5,13 @@ use std::sync::Arc;
 use tokio::net::TcpStream;
 
 use crate::edge::Worker;
-use crate::l4::dial;
+use crate::l4::dial::{self, CONNECT_TIMEOUT_SECONDS};
 use crate::live::{self, InFlight};
 use crate::table::Group;
 
 use super::super::client::Client;
 use super::super::failure::{Attempt, Failure, Retry, retry};
 use super::{End, Exchange};
-
-/// Longest time for a connection to a target to open.
-const CONNECT_TIMEOUT_SECONDS: u32 = 10;
 
 /// A connection to a target.
 #[derive(Debug)]
@@ -117,7 +114,8 @@ impl Exchange {
     ) -> Result<(), Failure> {
         match worker.upstreams().take(&target) {
             Some(stream) => {
-                self.use_upstream(Upstream {
+                self.begin_attempt(&target);
+                self.upstream = Some(Upstream {
                     stream,
                     in_flight: InFlight::new(target),
                     reused: true,
@@ -130,11 +128,12 @@ impl Exchange {
     }
 
     fn dial(&mut self, client: &Client, target: Arc<live::Target>) -> Result<(), Failure> {
+        self.begin_attempt(&target);
         match dial::begin(target.address) {
             Ok(stream) => {
                 client.slot.arm(CONNECT_TIMEOUT_SECONDS);
                 let in_flight = InFlight::new(target);
-                self.use_upstream(Upstream {
+                self.upstream = Some(Upstream {
                     stream,
                     in_flight,
                     reused: false,
@@ -144,20 +143,18 @@ impl Exchange {
             }
             // Loopback refuses at once.
             Err(error) => {
-                self.record.target = Some(target.address);
                 self.refused_by = Some(target);
-                self.connections += 1;
                 Err(failure_to_dial(&error))
             }
         }
     }
 
-    fn use_upstream(&mut self, upstream: Upstream) {
-        self.record.target = Some(upstream.in_flight.target().address);
+    /// One more connection is tried, on which nothing was sent yet.
+    fn begin_attempt(&mut self, target: &live::Target) {
+        self.record.target = Some(target.address);
         self.record.times.sent = None;
         self.upload.rewind();
         self.connections += 1;
-        self.upstream = Some(upstream);
     }
 
     /// The response has ended: the connection goes to the pool, or is closed.

@@ -174,6 +174,37 @@ fn an_upgrade_becomes_a_relay() {
 }
 
 #[test]
+fn a_relay_keeps_no_old_table_alive() {
+    run(async {
+        let rig = Rig::start().await;
+        let (mut client, mut target) = rig
+            .exchange("GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n")
+            .await;
+        target
+            .send("HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n")
+            .await;
+        client.head().await;
+        let old = Arc::downgrade(&rig.worker.in_force().table);
+        rig.worker.swap(table(Some(&rig.listener), &rig.group));
+        assert!(
+            old.upgrade().is_none(),
+            "as long as it lasts, it would stay"
+        );
+        client.close();
+        target.expect_end().await;
+        target.close();
+        until(|| rig.worker.open_connections() == 0).await;
+        assert_eq!(
+            (
+                rig.counters().responses[0].value(),
+                rig.group_counters().responses[0].value()
+            ),
+            (1, 1)
+        );
+    });
+}
+
+#[test]
 fn an_upgrade_that_the_target_refuses_is_a_response() {
     run(async {
         let rig = Rig::start().await;
@@ -195,6 +226,7 @@ fn plaintext_http2_and_upgrades_with_a_body_are_not_offered() {
         let requests = [
             "GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: x\r\n\r\n",
             "GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket, h2c\r\n\r\n",
+            "GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: h2c\r\nUpgrade: websocket\r\n\r\n",
             "POST / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nContent-Length: 2\r\n\r\nhi",
             "GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\n\r\n",
             "GET / HTTP/1.0\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n",

@@ -23,132 +23,134 @@ fn judged(bytes: &[u8], to_head: bool) -> Result<Judged, Option<Failure>> {
     Ok((response.framing, response.keep_alive, unchanged, out))
 }
 
+/// Head; is it one to HEAD; framing; will the target go on; the head for the client, None = unchanged.
+type Canonical = (&'static str, bool, Framing, bool, Option<&'static str>);
+
+const CANONICAL: &[Canonical] = &[
+    (
+        "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n",
+        false,
+        Framing::Length(3),
+        true,
+        None,
+    ),
+    (
+        "HTTP/1.1 404 no such page\r\nA: b\r\nTransfer-Encoding: chunked\r\n\r\n",
+        false,
+        Framing::Chunked,
+        true,
+        None,
+    ),
+    (
+        "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n",
+        true,
+        Framing::Empty,
+        true,
+        None,
+    ),
+    (
+        "HTTP/1.1 304 Not Modified\r\nContent-Length: 3\r\n\r\n",
+        false,
+        Framing::Empty,
+        true,
+        None,
+    ),
+    (
+        "HTTP/1.1 200 OK\r\nmy_name: x\r\nContent-Length: 0\r\n\r\n",
+        false,
+        Framing::Length(0),
+        true,
+        None,
+    ),
+    (
+        "HTTP/1.1 200 OK\r\nVia: \u{e9}\r\nContent-Length: 0\r\n\r\n",
+        false,
+        Framing::Length(0),
+        true,
+        None,
+    ),
+    (
+        "HTTP/1.1 204 No Content\r\nContent-Length: 3\r\nA: b\r\n\r\n",
+        false,
+        Framing::Empty,
+        true,
+        Some("HTTP/1.1 204 No Content\r\nA: b\r\n\r\n"),
+    ),
+    (
+        "HTTP/1.1 200 OK\r\nConnection: close, X-Hop\r\nx-hop: 1\r\nContent-Length: 3\r\n\r\n",
+        false,
+        Framing::Length(3),
+        false,
+        Some("HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n"),
+    ),
+    (
+        "HTTP/1.0 200 OK\r\nContent-Length: 3\r\n\r\n",
+        false,
+        Framing::Length(3),
+        false,
+        Some("HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n"),
+    ),
+    (
+        "HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 3\r\n\r\n",
+        false,
+        Framing::Length(3),
+        true,
+        Some("HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n"),
+    ),
+    (
+        "HTTP/1.1 200 OK\r\nA:b\r\n\r\n",
+        false,
+        Framing::UntilClose,
+        false,
+        Some("HTTP/1.1 200 OK\r\nA: b\r\nTransfer-Encoding: chunked\r\n\r\n"),
+    ),
+    (
+        "HTTP/1.1 200\r\nContent-Length: 3\r\n\r\n",
+        false,
+        Framing::Length(3),
+        true,
+        Some("HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n"),
+    ),
+    (
+        "HTTP/1.1 599 \r\nContent-Length: 3\r\n\r\n",
+        false,
+        Framing::Length(3),
+        true,
+        Some("HTTP/1.1 599 Server Error\r\nContent-Length: 3\r\n\r\n"),
+    ),
+    (
+        "HTTP/1.1 200 \u{e9}\r\nContent-Length: 3\r\n\r\n",
+        false,
+        Framing::Length(3),
+        true,
+        Some("HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n"),
+    ),
+    (
+        "HTTP/1.1 426 Upgrade Required\r\nUpgrade: websocket\r\nContent-Length: 0\r\n\r\n",
+        false,
+        Framing::Length(0),
+        true,
+        None,
+    ),
+    (
+        "HTTP/1.1 200 OK\r\nUpgrade: h2c\r\nContent-Length: 0\r\n\r\n",
+        false,
+        Framing::Length(0),
+        true,
+        Some("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"),
+    ),
+    (
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding:  Chunked\r\n\r\n",
+        false,
+        Framing::Chunked,
+        true,
+        Some("HTTP/1.1 200 OK\r\nTransfer-Encoding: Chunked\r\n\r\n"),
+    ),
+];
+
 #[test]
 fn what_a_client_gets_is_canonical() {
-    use Framing::{Chunked, Empty, Length, UntilClose};
-    // Head; is it one to HEAD; framing; will the target go on; the head for the client, None = unchanged.
-    let cases = [
-        (
-            "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n",
-            false,
-            Length(3),
-            true,
-            None,
-        ),
-        (
-            "HTTP/1.1 404 no such page\r\nA: b\r\nTransfer-Encoding: chunked\r\n\r\n",
-            false,
-            Chunked,
-            true,
-            None,
-        ),
-        (
-            "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n",
-            true,
-            Empty,
-            true,
-            None,
-        ),
-        (
-            "HTTP/1.1 304 Not Modified\r\nContent-Length: 3\r\n\r\n",
-            false,
-            Empty,
-            true,
-            None,
-        ),
-        (
-            "HTTP/1.1 200 OK\r\nmy_name: x\r\nContent-Length: 0\r\n\r\n",
-            false,
-            Length(0),
-            true,
-            None,
-        ),
-        (
-            "HTTP/1.1 200 OK\r\nVia: \u{e9}\r\nContent-Length: 0\r\n\r\n",
-            false,
-            Length(0),
-            true,
-            None,
-        ),
-        (
-            "HTTP/1.1 204 No Content\r\nContent-Length: 3\r\nA: b\r\n\r\n",
-            false,
-            Empty,
-            true,
-            Some("HTTP/1.1 204 No Content\r\nA: b\r\n\r\n"),
-        ),
-        (
-            "HTTP/1.1 200 OK\r\nConnection: close, X-Hop\r\nx-hop: 1\r\nContent-Length: 3\r\n\r\n",
-            false,
-            Length(3),
-            false,
-            Some("HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n"),
-        ),
-        (
-            "HTTP/1.0 200 OK\r\nContent-Length: 3\r\n\r\n",
-            false,
-            Length(3),
-            false,
-            Some("HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n"),
-        ),
-        (
-            "HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 3\r\n\r\n",
-            false,
-            Length(3),
-            true,
-            Some("HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n"),
-        ),
-        (
-            "HTTP/1.1 200 OK\r\nA:b\r\n\r\n",
-            false,
-            UntilClose,
-            false,
-            Some("HTTP/1.1 200 OK\r\nA: b\r\nTransfer-Encoding: chunked\r\n\r\n"),
-        ),
-        (
-            "HTTP/1.1 200\r\nContent-Length: 3\r\n\r\n",
-            false,
-            Length(3),
-            true,
-            Some("HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n"),
-        ),
-        (
-            "HTTP/1.1 599 \r\nContent-Length: 3\r\n\r\n",
-            false,
-            Length(3),
-            true,
-            Some("HTTP/1.1 599 Server Error\r\nContent-Length: 3\r\n\r\n"),
-        ),
-        (
-            "HTTP/1.1 200 \u{e9}\r\nContent-Length: 3\r\n\r\n",
-            false,
-            Length(3),
-            true,
-            Some("HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n"),
-        ),
-        (
-            "HTTP/1.1 426 Upgrade Required\r\nUpgrade: websocket\r\nContent-Length: 0\r\n\r\n",
-            false,
-            Length(0),
-            true,
-            None,
-        ),
-        (
-            "HTTP/1.1 200 OK\r\nUpgrade: h2c\r\nContent-Length: 0\r\n\r\n",
-            false,
-            Length(0),
-            true,
-            Some("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"),
-        ),
-        (
-            "HTTP/1.1 200 OK\r\nTransfer-Encoding:  Chunked\r\n\r\n",
-            false,
-            Chunked,
-            true,
-            Some("HTTP/1.1 200 OK\r\nTransfer-Encoding: Chunked\r\n\r\n"),
-        ),
-    ];
-    for (bytes, to_head, framing, keep_alive, expected) in cases {
+    for &(bytes, to_head, framing, keep_alive, expected) in CANONICAL {
         let unchanged = expected.is_none();
         let expected = (
             framing,

@@ -21,84 +21,6 @@ fn closed() -> SocketAddr {
 }
 
 #[test]
-fn whatever_is_no_response_is_a_502_and_nothing_of_it_is_kept() {
-    run(async {
-        let rig = Rig::start().await;
-        let long = format!("HTTP/1.1 200 OK\r\nA: {}", "b".repeat(40 * 1024));
-        let interims = "HTTP/1.1 102 Processing\r\n\r\n".repeat(17);
-        let cases = [
-            "garbage\r\n\r\n",
-            "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab",
-            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nContent-Length: 2\r\n\r\n0\r\n\r\n",
-            "HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n",
-            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nx\r\n",
-            &long,
-        ];
-        let mut client = rig.client().await;
-        for response in cases {
-            client.send(GET).await;
-            let mut target = rig.target().await;
-            target.head().await;
-            target.send(response).await;
-            let head = client.expect_made(502).await;
-            assert!(
-                !head.contains("Connection"),
-                "a target's fault costs the client nothing: {head}"
-            );
-        }
-        assert_eq!((rig.made(502), rig.worker.upstreams().idle()), (6, 0));
-        assert_eq!(rig.group_counters().responses[1].value(), 0);
-        // Interim responses are passed on, up to a bound.
-        client.send(GET).await;
-        let mut target = rig.target().await;
-        target.head().await;
-        target.send(&interims).await;
-        let head = client.until("Bad Gateway\r\n").await;
-        assert!(head.matches("102 Processing").count() <= 16, "{head}");
-    });
-}
-
-#[test]
-fn a_target_that_closes_at_any_byte_is_a_502_until_the_head_is_whole_and_a_cut_after_it() {
-    run(async {
-        let rig = Rig::start().await;
-        let responses = [
-            OK,
-            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\nA: b\r\n\r\n",
-        ];
-        for response in responses {
-            let head_end = response.find("\r\n\r\n").unwrap() + 4;
-            for length in 0..response.len() {
-                for by_reset in [false, true] {
-                    let (mut client, mut target) = rig.exchange(GET).await;
-                    target.send(&response[..length]).await;
-                    if by_reset {
-                        // What was sent before a reset may be lost with it.
-                        if length >= head_end {
-                            client.expect(&response[..length]).await;
-                        }
-                        target.reset();
-                    } else {
-                        target.close();
-                    }
-                    if length < head_end {
-                        client.expect_made(502).await;
-                    } else {
-                        let rest = client.rest().await;
-                        let expected = if by_reset { "" } else { &response[..length] };
-                        assert_eq!(rest, expected, "cut after {length} bytes");
-                    }
-                }
-            }
-            assert_eq!(rig.worker.upstreams().idle(), 0);
-        }
-        let listener = rig.counters();
-        assert_eq!(rig.made(502), listener.responses[4].value());
-        assert!(rig.group_counters().connection_errors.value() > 100);
-    });
-}
-
-#[test]
 fn a_response_that_ends_with_the_connection_is_cut_by_a_reset_where_the_client_could_not_tell() {
     run(async {
         let rig = Rig::start().await;
@@ -162,6 +84,29 @@ fn a_dead_pooled_connection_is_not_noticed_by_the_client() {
 }
 
 #[test]
+fn a_dead_pooled_connection_is_not_noticed_by_a_client_that_waits_for_100() {
+    run(async {
+        let rig = Rig::start().await;
+        let (mut client, mut target) = pooled(&rig).await;
+        client
+            .send("PUT / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 4\r\n\r\n")
+            .await;
+        target.head().await;
+        target.close();
+        // Nothing of the body was read yet: everything that was sent is at hand.
+        let mut target = rig.target().await;
+        let head = target.head().await;
+        assert!(head.starts_with("PUT / "), "{head}");
+        target.send("HTTP/1.1 100 Continue\r\n\r\n").await;
+        client.expect("HTTP/1.1 100 Continue\r\n\r\n").await;
+        client.send("body").await;
+        target.expect("body").await;
+        target.send(OK).await;
+        client.expect(OK).await;
+    });
+}
+
+#[test]
 fn what_may_count_twice_is_not_sent_twice() {
     run(async {
         let rig = Rig::start().await;
@@ -216,6 +161,31 @@ fn a_target_that_refuses_is_passed_over() {
 }
 
 #[test]
+fn a_target_that_went_away_is_passed_over_though_a_connection_to_it_was_kept() {
+    run(async {
+        let leaving = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let staying = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let addresses = [leaving.local_addr().unwrap(), staying.local_addr().unwrap()];
+        let rig = Rig::start_at(Settings::default(), leaving, &addresses).await;
+        let (mut client, mut target) = pooled(&rig).await;
+        drop(rig.target);
+        // The other one's turn.
+        client.send(GET).await;
+        let mut other = Peer(staying.accept().await.unwrap().0);
+        other.head().await;
+        other.send(OK).await;
+        client.expect(OK).await;
+        client.send(GET).await;
+        target.head().await;
+        target.reset();
+        // Its port refuses; the other one has the answer.
+        other.head().await;
+        other.send(OK).await;
+        client.expect(OK).await;
+    });
+}
+
+#[test]
 fn no_target_is_a_503_and_refusal_by_all_is_a_502() {
     run(async {
         let target = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -239,6 +209,38 @@ fn no_target_is_a_503_and_refusal_by_all_is_a_502() {
             (2, 2)
         );
         assert_eq!(empty.group_counters().requests.value(), 0);
+    });
+}
+
+#[test]
+fn a_new_connection_tells_a_target_that_left_from_one_that_speaks_first() {
+    use crate::http::failure::Failure;
+    use crate::http::pool::check_silent;
+    run(async {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        for by in ["nothing", "bytes", "end", "reset"] {
+            let ours = TcpStream::connect(address).await.unwrap();
+            let mut peer = Peer(listener.accept().await.unwrap().0);
+            let expected = match by {
+                "nothing" => Ok(()),
+                "bytes" => Err(Failure::SpokeFirst),
+                _ => Err(Failure::TargetClosed),
+            };
+            match by {
+                "nothing" => {}
+                "bytes" => peer.send("220 mail").await,
+                "end" => rustix::net::shutdown(&peer.0, rustix::net::Shutdown::Write).unwrap(),
+                _ => peer.0.set_zero_linger().unwrap(),
+            }
+            if by == "reset" {
+                peer.close();
+            }
+            if by != "nothing" {
+                ours.readable().await.unwrap();
+            }
+            assert_eq!(check_silent(&ours), expected, "{by}");
+        }
     });
 }
 

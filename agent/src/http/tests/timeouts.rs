@@ -11,15 +11,6 @@ async fn rig() -> Rig {
     .await
 }
 
-/// Waits until so many connections are served, all of them waiting.
-async fn settled(rig: &Rig, connections: usize) {
-    until(|| rig.worker.open_connections() == connections).await;
-    // Tasks that were woken run before this one does again.
-    for _ in 0..8 {
-        tokio::task::yield_now().await;
-    }
-}
-
 #[test]
 fn an_idle_connection_is_closed_in_silence() {
     run(async {
@@ -156,16 +147,34 @@ fn a_client_that_does_not_read_is_cut() {
     });
 }
 
+/// A target whose backlog is full: the system drops further handshakes.
+async fn with_full_backlog() -> (Rig, impl Sized) {
+    let full = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    rustix::net::listen(&full, 0).unwrap();
+    let address = full.local_addr().unwrap();
+    let queued = TcpStream::connect(address).await.unwrap();
+    let target = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let rig = Rig::start_at(Settings::default(), target, &[address]).await;
+    (rig, (full, queued))
+}
+
+#[test]
+fn a_client_that_leaves_while_its_target_is_connected_to_is_a_460() {
+    run(async {
+        let (rig, _full) = with_full_backlog().await;
+        let mut client = rig.client().await;
+        client.send(GET).await;
+        until(|| rig.group_counters().requests.value() == 1).await;
+        client.close();
+        until(|| rig.worker.open_connections() == 0).await;
+        assert_eq!(rig.made(460), 1);
+    });
+}
+
 #[test]
 fn a_target_that_does_not_complete_its_connection_is_a_504() {
     run(async {
-        // A full backlog: the system drops further handshakes.
-        let full = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        rustix::net::listen(&full, 0).unwrap();
-        let address = full.local_addr().unwrap();
-        let _queued = TcpStream::connect(address).await.unwrap();
-        let target = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let rig = Rig::start_at(Settings::default(), target, &[address]).await;
+        let (rig, _full) = with_full_backlog().await;
         let mut client = rig.client().await;
         client.send(GET).await;
         until(|| rig.group_counters().requests.value() == 1).await;

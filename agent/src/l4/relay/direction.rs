@@ -1,15 +1,15 @@
 //! One direction of a relay: read, write, pass the end on.
 
 use std::io;
-use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use rustix::net::{RecvFlags, Shutdown};
-use tokio::io::{AsyncRead, Interest, ReadBuf};
+use tokio::io::Interest;
 use tokio::net::TcpStream;
 
 use crate::edge::Worker;
 use crate::l4::pipe::{PIPE_BYTES, Pipe};
+use crate::l4::receive::poll_receive;
 
 /// So much is copied before a run of bytes goes through a pipe.
 const COPIED_BYTES: usize = 32 * 1024;
@@ -193,7 +193,7 @@ impl Direction {
         to: &TcpStream,
     ) -> Poll<io::Result<usize>> {
         let scratch = &mut *worker.scratch();
-        let bytes = ready!(poll_receive(cx, from, scratch, &mut self.stalled))?;
+        let bytes = ready!(poll_copied(cx, from, scratch, &mut self.stalled))?;
         let read = &scratch[..bytes];
         // An error of the writer is found again, and told from the reader's, when the rest is written.
         let written = if read.is_empty() {
@@ -227,18 +227,10 @@ fn poll_fill(
             done => return Poll::Ready(done),
         }
     }
-    loop {
-        match pipe.fill(from, PIPE_BYTES) {
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                ready!(from.poll_read_ready(cx))?
-            }
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            done => return Poll::Ready(done),
-        }
-    }
+    pipe.poll_fill(cx, from, PIPE_BYTES as u64)
 }
 
-fn poll_receive(
+fn poll_copied(
     cx: &mut Context<'_>,
     from: &mut TcpStream,
     scratch: &mut [u8],
@@ -250,7 +242,5 @@ fn poll_receive(
             done => return Poll::Ready(done.map(|(bytes, _)| bytes).map_err(io::Error::from)),
         }
     }
-    let mut buffer = ReadBuf::new(scratch);
-    ready!(Pin::new(from).poll_read(cx, &mut buffer))?;
-    Poll::Ready(Ok(buffer.filled().len()))
+    poll_receive(cx, from, scratch)
 }

@@ -2,7 +2,6 @@
 
 use std::future::Future;
 use std::io;
-use std::sync::atomic::{AtomicBool, AtomicU32};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
@@ -11,7 +10,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{interval, timeout};
 
 use crate::access_log;
-use crate::table::ListenerId;
+use crate::table::{ListenerId, testing};
 
 use super::*;
 
@@ -49,18 +48,9 @@ fn parties() -> Parties {
         name: "edge/tcp".into(),
         counters: live::Shards::new(1),
     };
-    let target = live::Target {
-        id: live::TargetId(0),
-        group: "echo".into(),
-        address: ([127, 0, 0, 1], 1).into(),
-        healthy: AtomicBool::new(true),
-        in_flight: AtomicU32::new(0),
-        deregistered: AtomicBool::new(false),
-        cut: AtomicBool::new(false),
-    };
     Parties {
         listener: Arc::new(listener),
-        target: Arc::new(target),
+        target: testing::healthy(0, ([127, 0, 0, 1], 1).into()),
     }
 }
 

@@ -19,6 +19,7 @@ use super::sample::{self, AGENTS, GROUPS};
 use super::screen::{self, StatusLine};
 use super::signals::Signals;
 use super::system::{SHUTDOWN, System};
+use crate::output::Out;
 use paths::Zone;
 use table::{Row, Table};
 
@@ -71,7 +72,7 @@ impl Report {
 /// Checks everything and prints what came of it. Exit status: 0 if all is as expected, 1 if not.
 ///
 /// Errors: the system does not start.
-pub(super) async fn run() -> Result<ExitCode, DemoError> {
+pub(super) async fn run(out: &Out) -> Result<ExitCode, DemoError> {
     let began = Instant::now();
     let mut signals = Signals::listen()?;
     let mut system = System::start(Ports::free()?).await?;
@@ -92,16 +93,17 @@ pub(super) async fn run() -> Result<ExitCode, DemoError> {
         false => Err(format!("not within {} s", SHUTDOWN.as_secs())),
     };
     report.table.step("the end", "all ended", &ended);
-    Ok(conclude(report, began.elapsed()))
+    Ok(conclude(report, began.elapsed(), out))
 }
 
 /// Prints the table and the last line.
-fn conclude(mut report: Report, took: Duration) -> ExitCode {
+fn conclude(mut report: Report, took: Duration, out: &Out) -> ExitCode {
     report.progress.clear();
     let Report { table, .. } = report;
     let verdict = table.verdict(took.as_secs_f64());
     // Whoever reads no table still gets the exit status.
-    let _ = screen::print(&format!("{}\n{verdict}\n", table.text()));
+    let _ = out.table(&table.printed());
+    let _ = screen::print(&format!("\n{verdict}\n"));
     match table.is_ok() {
         true => ExitCode::SUCCESS,
         false => ExitCode::FAILURE,

@@ -8,8 +8,8 @@ use super::sample::{AGENTS, BackendPorts, ZONE_NAMES};
 
 /// The server that `lbctl` speaks to if it is not told another.
 const DEFAULT_SERVER: &str = "http://127.0.0.1:7400";
-/// First columns that others are aligned to, in characters at most.
-const WIDE: usize = 60;
+/// Columns of a terminal that nobody has made wider.
+const COLUMNS: usize = 80;
 
 /// What differs from one demo to the next.
 #[derive(Debug, Clone)]
@@ -51,7 +51,7 @@ fn callable(program: &Path, here: &Path) -> String {
 /// The whole text.
 pub(super) fn text(facts: &Facts) -> String {
     [
-        "Inlet: a control plane, two agents and their backends, in this process, on loopback.\n"
+        "Inlet on loopback, in one process: a control plane, two agents, their backends.\n"
             .to_owned(),
         places(facts),
         requests(facts),
@@ -72,7 +72,7 @@ fn places(facts: &Facts) -> String {
     )];
     for (index, agent) in AGENTS.iter().enumerate() {
         let place = format!(
-            "zone={}   HTTP 127.0.0.1:{}   TCP 127.0.0.1:{}   admin http://127.0.0.1:{}",
+            "zone={}   HTTP :{}   TCP :{}   admin :{}",
             ZONE_NAMES[index], ports.http[index], ports.tcp[index], ports.admin[index]
         );
         lines.push((format!("agent {agent}"), place));
@@ -85,10 +85,18 @@ fn places(facts: &Facts) -> String {
     } = backends;
     lines.push((
         "backends".to_owned(),
-        format!("blue-1 :{blue_1}   blue-2 :{blue_2}   green :{green} (WebSocket too)   echo :{echo} (TCP)"),
+        format!("blue-1 :{blue_1}   blue-2 :{blue_2}   green :{green}   echo :{echo}"),
     ));
     lines.push(("manifest".to_owned(), facts.sample.display().to_string()));
-    section("Where everything is", &lines, "   ")
+    let width = lines.iter().map(|(what, _)| what.len()).max();
+    let width = width.unwrap_or_default();
+    let lines = lines
+        .iter()
+        .map(|(what, place)| format!("  {what:width$}   {place}\n"));
+    format!(
+        "Where everything is, on 127.0.0.1\n{}",
+        lines.collect::<String>()
+    )
 }
 
 fn requests(facts: &Facts) -> String {
@@ -98,31 +106,25 @@ fn requests(facts: &Facts) -> String {
         .map(|port| format!("http://127.0.0.1:{port}"));
     let tcp = facts.ports.tcp[0];
     let lines = [
-        (
-            format!("curl {a}/shop/1"),
-            "group blue, its targets in turn; shows what reaches them",
-        ),
-        (format!("curl {b}/release"), "by weight: 3 blue to 1 green"),
+        (format!("curl {a}/shop/1"), "group blue, in turn"),
+        (format!("curl {b}/release"), "by weight, 3 to 1"),
         (
             format!("curl -H 'X-Preview: yes' {a}/shop/1"),
-            "a header decides: green",
+            "a header decides",
         ),
         (format!("curl -i {a}/old/page"), "a redirect"),
         (format!("curl {b}/hello"), "a fixed response"),
-        (
-            format!("curl -i {a}/nowhere"),
-            "no rule: the listener's default",
-        ),
+        (format!("curl -i {a}/nowhere"), "no rule matches"),
         (
             format!("curl telnet://127.0.0.1:{tcp}"),
-            "the TCP listener: type, and it comes back",
+            "TCP: type, it echoes",
         ),
         (
             format!("websocat ws://127.0.0.1:{}{CHAT_PATH}", facts.ports.http[1]),
-            "a WebSocket, if websocat is here",
+            "a WebSocket",
         ),
     ];
-    section("Send requests", &lines, "  # ")
+    commands("Send requests", &lines)
 }
 
 fn looks(facts: &Facts) -> String {
@@ -138,7 +140,7 @@ fn looks(facts: &Facts) -> String {
             "or /config, /readyz",
         ),
     ];
-    section("Look around, in another terminal", &lines, "  # ")
+    commands("Look around, in another terminal", &lines)
 }
 
 fn changes(facts: &Facts) -> String {
@@ -159,7 +161,7 @@ fn changes(facts: &Facts) -> String {
             "drains it",
         ),
     ];
-    section("Change something, and watch the last line", &lines, "  # ")
+    commands("Change something, and watch the last line", &lines)
 }
 
 /// `lbctl`, with the server if it must be said.
@@ -170,20 +172,21 @@ fn command(facts: &Facts) -> String {
     }
 }
 
-/// A title, and lines of two columns. A first column wider than most pushes its second.
-fn section<R: AsRef<str>>(title: &str, lines: &[(String, R)], separator: &str) -> String {
-    let widths = lines.iter().map(|(left, _)| left.chars().count());
-    let width = widths
-        .filter(|width| *width <= WIDE)
-        .max()
-        .unwrap_or_default();
+/// A title, and commands with what they are for: beside them in one column, or above where there is no room.
+fn commands(title: &str, lines: &[(String, &str)]) -> String {
+    let longest = lines.iter().map(|(_, what)| what.len()).max();
+    let room = COLUMNS - "    # ".len() - longest.unwrap_or_default();
+    let fits = |command: &str| command.len() <= room;
+    let beside = lines.iter().map(|(command, _)| command.len());
+    let width = beside.filter(|width| *width <= room).max();
+    let width = width.unwrap_or_default();
     let mut text = format!("{title}\n");
-    for (left, right) in lines {
-        let line = match right.as_ref() {
-            "" => format!("  {left}\n"),
-            right => format!("  {left:width$}{separator}{right}\n"),
-        };
-        text.push_str(&line);
+    for (command, what) in lines {
+        text.push_str(&match *what {
+            "" => format!("  {command}\n"),
+            what if fits(command) => format!("  {command:width$}  # {what}\n"),
+            what => format!("  # {what}:\n  {command}\n"),
+        });
     }
     text
 }
@@ -218,16 +221,37 @@ mod tests {
         let text = text(&facts(DEFAULT_SERVER));
         for part in [
             "http://127.0.0.1:7400",
-            "agent edge-b    zone=b   HTTP 127.0.0.1:12345   TCP 127.0.0.1:8091   admin http://127.0.0.1:7491",
+            "agent edge-b    zone=b   HTTP :12345   TCP :8091   admin :7491",
             "curl http://127.0.0.1:12345/release ",
             "target/release/lbctl get rules\n",
-            "target/release/lbctl apply -f /tmp/inlet-demo-1/change.yaml --wait ",
+            "\n  # all of /release to green, in both zones at once:\n  \
+             target/release/lbctl apply -f /tmp/inlet-demo-1/change.yaml --wait\n",
             "http://127.0.0.1:7490/metrics",
             "Ctrl-C",
         ] {
             assert!(text.contains(part), "{part}\n\n{text}");
         }
         assert!(!text.contains("--server"), "{text}");
+    }
+
+    #[test]
+    fn it_fits_a_usual_terminal() {
+        let usual = Facts {
+            ports: Ports {
+                http: [8080, 8081],
+                ..facts(DEFAULT_SERVER).ports
+            },
+            backends: BackendPorts {
+                blue_1: 39_965,
+                blue_2: 40_899,
+                green: 38_197,
+                echo: 39_129,
+            },
+            ..facts(DEFAULT_SERVER)
+        };
+        let text = text(&usual);
+        let wide: Vec<_> = text.lines().filter(|line| line.len() > COLUMNS).collect();
+        assert!(wide.is_empty(), "{wide:#?}");
     }
 
     #[test]

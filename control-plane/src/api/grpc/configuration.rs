@@ -11,7 +11,7 @@ use tonic::{Request, Response, Status};
 
 use crate::api::Shared;
 use crate::api::auth::author;
-use crate::api::grpc::{list, watch};
+use crate::api::grpc::{fit, list, watch};
 use crate::api::outlet::Outflow;
 use crate::api::page::{self, Page};
 use crate::api::status::Problem;
@@ -118,16 +118,32 @@ impl Configuration {
 
 fn change(request: v1::ApplyRequest, author: String) -> Result<Change, Problem> {
     check_note(&request.message)?;
-    let deletions = request.deletions.iter().map(Key::try_from);
+    let deletions = deletions(&request.deletions)?;
     Ok(Change {
         upserts: request.upserts.into_iter().map(Into::into).collect(),
-        deletions: deletions.collect::<Result<_, _>>()?,
+        deletions,
         prune: request.prune,
         validate_only: request.validate_only,
         expected_revision: request.expected_revision,
         author,
         message: request.message,
     })
+}
+
+/// The keys to delete. Errors: all that no resource can have.
+fn deletions(keys: &[v1::ResourceKey]) -> Result<Vec<Key>, Problem> {
+    let mut deletions = Vec::with_capacity(keys.len());
+    let mut errors = Vec::new();
+    for (at, key) in keys.iter().enumerate() {
+        match Key::try_from(key) {
+            Ok(key) => deletions.push(key),
+            Err(error) => errors.push((at, error)),
+        }
+    }
+    if errors.is_empty() {
+        return Ok(deletions);
+    }
+    Err(Problem::Deletions(errors))
 }
 
 fn check_note(message: &str) -> Result<(), Problem> {
@@ -141,9 +157,11 @@ fn check_note(message: &str) -> Result<(), Problem> {
 }
 
 fn answer(outcome: Outcome) -> v1::ApplyResponse {
+    let mut changes = outcome.changes;
+    fit::fit(&mut changes, outcome.committed);
     v1::ApplyResponse {
         revision: outcome.revision,
-        changes: outcome.changes,
+        changes,
         committed: outcome.committed,
     }
 }

@@ -17,10 +17,12 @@ const PAGE_SIZE: u32 = 100;
 pub(crate) fn list(state: &State, request: &v1::ListRequest) -> Result<v1::ListResponse, Problem> {
     let size = page::size(request.page_size, PAGE_SIZE)?;
     let scope = Scope::of(state, request)?;
-    let filter = Filter::parse(&request.filter).map_err(|message| Problem::Argument {
-        field: "filter",
-        message,
-    })?;
+    let filter = Filter::parse(&request.filter)
+        .and_then(|filter| filter.check(scope.kind()).map(|()| filter))
+        .map_err(|message| Problem::Argument {
+            field: "filter",
+            message,
+        })?;
     let asked = [
         request.kind.as_str(),
         request.parent.as_str(),
@@ -87,6 +89,14 @@ impl Scope {
             return Err(Problem::NoResource(parent));
         }
         Ok(Self::Children(parent, kind))
+    }
+
+    /// The one kind that is looked at; `None` = all.
+    fn kind(&self) -> Option<Kind> {
+        match self {
+            Self::All => None,
+            Self::Kind(kind) | Self::Children(_, kind) => Some(*kind),
+        }
     }
 
     fn resources<'a>(&'a self, state: &'a State) -> Box<dyn Iterator<Item = Lent<'a>> + 'a> {

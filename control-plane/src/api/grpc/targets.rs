@@ -15,13 +15,15 @@ use crate::api::Shared;
 use crate::api::auth::author;
 use crate::api::status::Problem;
 use crate::model::{Change, State, Upsert};
-use crate::observed::{AgentVerdict, Merged, merge};
+use crate::observed::{AgentVerdict, Merged, Told};
 use crate::writer::{Outcome, Refused};
 
 /// Targets of one request.
 const MAX_TARGETS: usize = 1000;
 /// Agents' views in one answer, over all targets; beyond, each target keeps its share, the unhealthy ones first.
 const MAX_AGENT_VIEWS: usize = 20_000;
+/// Targets in one answer that are not registered any more, but that agents still report.
+const MAX_DRAINING: usize = 1000;
 
 /// The service.
 pub(crate) struct Targets(pub(crate) Arc<Shared>);
@@ -34,7 +36,7 @@ impl Service for Targets {
     ) -> Result<Response<v1::RegisterResponse>, Status> {
         let author = author(&request);
         let request = request.into_inner();
-        check_count(request.targets.len())?;
+        check(&request.target_group, &request.targets)?;
         group(&self.0.writer.state(), &request.target_group)?;
         let upserts = request.targets.into_iter().enumerate();
         let upserts = upserts.map(|(at, target)| Upsert {
@@ -61,7 +63,7 @@ impl Service for Targets {
     ) -> Result<Response<v1::DeregisterResponse>, Status> {
         let author = author(&request);
         let request = request.into_inner();
-        check_count(request.targets.len())?;
+        check(&request.target_group, &request.targets)?;
         let group = group(&self.0.writer.state(), &request.target_group)?;
         let deletions = request.targets.iter().map(|target| key(&group, target));
         let change = Change {
@@ -81,7 +83,7 @@ impl Service for Targets {
         let state = self.0.writer.state();
         let group = group(&state, &request.target_group)?;
         if !request.targets.is_empty() {
-            check_count(request.targets.len())?;
+            check(&request.target_group, &request.targets)?;
         }
         let targets = health(&self.0, &state, &group, &request.targets);
         Ok(Response::new(v1::HealthResponse { targets }))
@@ -97,13 +99,24 @@ impl Targets {
     }
 }
 
-fn check_count(count: usize) -> Result<(), Problem> {
-    if (1..=MAX_TARGETS).contains(&count) {
-        return Ok(());
-    }
-    Err(Problem::Argument {
+/// The targets of a request: how many, and all of the group that it names.
+fn check(group: &str, targets: &[v1::Target]) -> Result<(), Problem> {
+    let argument = |message: String| Problem::Argument {
         field: "targets",
-        message: format!("must be 1 to {MAX_TARGETS} targets"),
+        message,
+    };
+    if !(1..=MAX_TARGETS).contains(&targets.len()) {
+        return Err(argument(format!("must be 1 to {MAX_TARGETS} targets")));
+    }
+    let mut others = targets
+        .iter()
+        .enumerate()
+        .filter(|(_, target)| !target.target_group.is_empty() && target.target_group != group);
+    others.next().map_or(Ok(()), |(at, other)| {
+        let other = &other.target_group;
+        Err(argument(format!(
+            "number {at} is of the group '{other}', the request of '{group}': leave targetGroup out"
+        )))
     })
 }
 
@@ -135,58 +148,52 @@ fn health(
     asked: &[v1::Target],
 ) -> Vec<v1::TargetHealth> {
     let group_key = Key::child(Kind::TargetGroup, "", &group.name);
-    let mut reported = shared.observed().group(&group.name);
     let silent = if shared.fleet.is_in_view(&group_key) {
         Merged::registering()
     } else {
         Merged::not_in_use()
     };
+    if !asked.is_empty() {
+        let most = MAX_AGENT_VIEWS / asked.len();
+        let one = |target: &v1::Target| {
+            let key = key(group, target);
+            let told = shared.observed().target(&group.name, key.own_name(), most);
+            match state.get(&key).map(|resource| &resource.kind) {
+                Some(Some(Body::Target(target))) => judged(target, told, &silent),
+                _ => unregistered(&group.name, key.own_name(), told),
+            }
+        };
+        return asked.iter().map(one).collect();
+    }
     let mut registered = BTreeMap::new();
     for (key, resource) in state.children(&group_key, Kind::Target) {
         if let Some(Body::Target(target)) = &resource.kind {
             registered.insert(key.own_name(), target);
         }
     }
-    if !asked.is_empty() {
-        let share = MAX_AGENT_VIEWS / asked.len();
-        let one = |target: &v1::Target| {
-            let key = key(group, target);
-            let views = reported.get(key.own_name()).cloned().unwrap_or_default();
-            match registered.get(key.own_name()) {
-                Some(target) => judged(target, views, &silent, share),
-                None if views.is_empty() => {
-                    let target = named(&group.name, key.own_name());
-                    answer(target, Merged::not_registered(), views, share)
-                }
-                None => {
-                    let target = named(&group.name, key.own_name());
-                    answer(target, Merged::deregistering(), views, share)
-                }
-            }
-        };
-        return asked.iter().map(one).collect();
-    }
-    let share = MAX_AGENT_VIEWS / (registered.len() + reported.len()).max(1);
-    let mut all = Vec::new();
+    let most = (MAX_AGENT_VIEWS / (registered.len() + MAX_DRAINING)).max(1);
+    let mut reported = shared.observed().group(&group.name, most);
+    let mut all = Vec::with_capacity(registered.len());
     for (name, target) in registered {
-        let views = reported.remove(name).unwrap_or_default();
-        all.push(judged(target, views, &silent, share));
+        let told = reported.remove(name).unwrap_or_default();
+        all.push(judged(target, told, &silent));
     }
-    for (name, views) in reported {
-        let target = named(&group.name, &name);
-        all.push(answer(target, Merged::deregistering(), views, share));
-    }
+    let draining = reported.into_iter().take(MAX_DRAINING);
+    all.extend(draining.map(|(name, told)| unregistered(&group.name, &name, told)));
     all
 }
 
-fn judged(
-    target: &v1::Target,
-    views: Vec<AgentVerdict>,
-    silent: &Merged,
-    share: usize,
-) -> v1::TargetHealth {
-    let merged = merge(&views).unwrap_or_else(|| silent.clone());
-    answer(target.clone(), merged, views, share)
+fn judged(target: &v1::Target, told: Told, silent: &Merged) -> v1::TargetHealth {
+    let merged = told.merged().unwrap_or_else(|| silent.clone());
+    answer(target.clone(), merged, told.views)
+}
+
+fn unregistered(group: &str, name: &str, told: Told) -> v1::TargetHealth {
+    let merged = match told.merged() {
+        Some(_) => Merged::deregistering(),
+        None => Merged::not_registered(),
+    };
+    answer(named(group, name), merged, told.views)
 }
 
 /// A target that is not registered (any more), from its own name.
@@ -201,18 +208,7 @@ fn named(group: &str, name: &str) -> v1::Target {
     }
 }
 
-fn answer(
-    target: v1::Target,
-    merged: Merged,
-    mut views: Vec<AgentVerdict>,
-    share: usize,
-) -> v1::TargetHealth {
-    if views.len() > share {
-        let is_healthy =
-            |view: &AgentVerdict| view.verdict.state == v1::target_health::State::Healthy;
-        views.sort_by_key(is_healthy);
-        views.truncate(share);
-    }
+fn answer(target: v1::Target, merged: Merged, views: Vec<AgentVerdict>) -> v1::TargetHealth {
     let agents = views.into_iter().map(|view| v1::target_health::AgentView {
         agent: view.agent.to_string(),
         state: view.verdict.state as i32,
@@ -226,5 +222,27 @@ fn answer(
         reason: merged.words.reason,
         description: merged.words.description,
         agents: agents.collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn targets_are_of_the_group_that_the_request_names() {
+        let of = |group: &str| v1::Target {
+            target_group: group.to_owned(),
+            ..Default::default()
+        };
+        assert!(check("web", &[of(""), of("web")]).is_ok());
+        let error = check("web", &[of("web"), of("other")]).unwrap_err();
+        assert!(
+            error
+                .to_string()
+                .contains("number 1 is of the group 'other'")
+        );
+        assert!(check("web", &[]).is_err());
+        assert!(check("web", &vec![of(""); MAX_TARGETS + 1]).is_err());
     }
 }

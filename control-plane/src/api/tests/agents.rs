@@ -102,6 +102,41 @@ async fn an_agent_that_has_everything_gets_an_empty_delta_when_it_comes_back() {
 }
 
 #[tokio::test]
+async fn an_agent_that_does_not_follow_an_empty_history_says_why_and_gets_the_first_revision() {
+    let server = Server::start().await;
+    let mut agent = Agent::open(&server.channel, "edge-1", 57, vec![7; 16]).await;
+    let empty = agent.part().await;
+    assert_eq!((empty.revision, empty.base_revision), (0, 0));
+    let refusal = v1::Nack {
+        revision: 0,
+        reasons: vec![v1::refusal::Reason {
+            key: None,
+            message: "this agent has revision 57 in force".to_owned(),
+        }],
+    };
+    agent.say(v1::agent_message::Kind::Nack(refusal)).await;
+    let known = eventually("the refusal is known", async || {
+        let agent = roster(&server, "edge-1").await?;
+        agent.last_refusal.is_some().then_some(agent)
+    })
+    .await;
+    // Revision 57 of another history is nothing that is in force of this one.
+    assert_eq!((known.revision_in_force, known.revision_wanted), (0, 0));
+
+    server.apply(SHOP).await;
+    let first = agent.part().await;
+    assert_eq!((first.revision, first.base_revision), (1, 0));
+    assert_eq!(first.upserts.len(), 5);
+    agent.ack(1).await;
+    eventually("the refusal is over", async || {
+        let agent = roster(&server, "edge-1").await?;
+        (agent.last_refusal.is_none() && agent.revision_in_force == 1).then_some(())
+    })
+    .await;
+    server.running.shutdown().await;
+}
+
+#[tokio::test]
 async fn a_newer_stream_of_the_same_name_replaces_the_older_one() {
     let server = Server::start().await;
     let mut old = server.agent("edge-1").await;
@@ -149,6 +184,34 @@ async fn streams_that_break_the_protocol_are_closed_with_a_reason() {
     renamed.follow(0).await;
     renamed.hello("edge-3", 0, Vec::new()).await;
     assert_eq!(renamed.end().await.code(), Code::InvalidArgument);
+
+    let mut moved = server.agent("edge-4").await;
+    moved.follow(0).await;
+    let hello = v1::Hello {
+        name: "edge-4".to_owned(),
+        labels: [("zone".to_owned(), "b".to_owned())].into(),
+        ..Default::default()
+    };
+    moved.say(Kind::Hello(hello)).await;
+    let end = moved.end().await;
+    assert_eq!(details(&end).violations[0].field, "hello.labels");
+    server.running.shutdown().await;
+}
+
+/// Otherwise `apply --wait` would be content with an agent that forwards by something else.
+#[tokio::test]
+async fn the_current_revision_with_another_content_does_not_count_as_in_force() {
+    let server = Server::start().await;
+    server.apply(SHOP).await;
+    let mut stranger = Agent::open(&server.channel, "edge-1", 1, vec![7; 16]).await;
+    assert_eq!(stranger.part().await.base_revision, 0);
+    let known = roster(&server, "edge-1").await.unwrap();
+    assert_eq!((known.revision_in_force, known.revision_wanted), (0, 1));
+    stranger.ack(1).await;
+    eventually("revision 1 is in force", async || {
+        (roster(&server, "edge-1").await?.revision_in_force == 1).then_some(())
+    })
+    .await;
     server.running.shutdown().await;
 }
 

@@ -209,3 +209,53 @@ async fn statuses_with_many_violations_still_fit_into_headers() {
     assert!(last.description.contains("more"), "{last:?}");
     server.running.shutdown().await;
 }
+
+#[tokio::test]
+async fn names_of_any_length_are_answered_with_a_status() {
+    let server = Server::start().await;
+    let long = "x".repeat(100_000);
+    let request = v1::GetRequest {
+        key: Some(key("TargetGroup", &long)),
+    };
+    let status = server.configuration().get(request).await.unwrap_err();
+    assert_eq!(status.code(), Code::NotFound, "{status:?}");
+    let request = v1::GetAgentRequest { name: long };
+    let status = server.fleet().get_agent(request).await.unwrap_err();
+    assert_eq!(status.code(), Code::NotFound, "{status:?}");
+    server.running.shutdown().await;
+}
+
+#[tokio::test]
+async fn every_deletion_that_cannot_be_is_named() {
+    let server = Server::start().await;
+    server.apply(SHOP).await;
+    let request = v1::ApplyRequest {
+        deletions: vec![
+            key("Listener", "shop"),
+            key("TargetGroup", "web"),
+            key("Pod", "x"),
+        ],
+        ..Default::default()
+    };
+    let status = server.configuration().apply(request).await.unwrap_err();
+    assert_eq!(status.code(), Code::InvalidArgument);
+    let found = details(&status).violations;
+    let fields: Vec<_> = found.iter().map(|found| found.field.as_str()).collect();
+    assert_eq!(fields, ["deletions[0]", "deletions[2]"]);
+    server.running.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_target_is_found_however_its_address_is_written() {
+    let server = Server::start().await;
+    server
+        .apply(
+            "{kind: TargetGroup, name: web, protocol: TCP, port: 80, targets: [{address: '::1'}]}",
+        )
+        .await;
+    let request = v1::GetRequest {
+        key: Some(key("Target", "web/[0:0::1]:80")),
+    };
+    assert!(server.configuration().get(request).await.is_ok());
+    server.running.shutdown().await;
+}

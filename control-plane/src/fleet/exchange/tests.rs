@@ -41,13 +41,25 @@ fn describe(outputs: &[Output]) -> Vec<String> {
     outputs.iter().map(describe_one).collect()
 }
 
+/// What comes in, and what goes out for it.
+type Step = (Input, &'static [&'static str]);
+
+fn play<const N: usize>(cases: [(&str, Vec<Step>); N]) {
+    for (name, steps) in cases {
+        let mut exchange = Exchange::default();
+        for (input, expected) in steps {
+            let outputs = exchange.observe(input, Instant::now());
+            assert_eq!(describe(&outputs), expected, "{name}");
+        }
+    }
+}
+
 #[test]
 fn exchanges_go_as_the_interface_says() {
-    use Input::{Ack, Nack, Tick, View};
-    let [one, two, three] = [1, 2, 3].map(view);
+    use Input::{Ack, Nack, View};
+    let [zero, one, two, three] = [0, 1, 2, 3].map(view);
     let v = |view: &Arc<super::View>| View(Arc::clone(view));
-    type Step = (Input, &'static [&'static str]);
-    let cases: Vec<(&str, Vec<Step>)> = vec![
+    play([
         (
             "a new agent gets everything, then deltas",
             vec![
@@ -93,6 +105,15 @@ fn exchanges_go_as_the_interface_says() {
             ],
         ),
         (
+            "an agent that keeps what it has from an empty history gets the first revision",
+            vec![
+                (hello(9, Some(two.digest()), &zero), &["complete 0"]),
+                (Nack(0), &["refused 0"]),
+                (v(&one), &["complete 1"]),
+                (Ack(1), &["in force 1"]),
+            ],
+        ),
+        (
             "Hello on the open stream asks for everything, and a late answer is no mistake",
             vec![
                 (hello(0, None, &one), &["complete 1"]),
@@ -103,6 +124,14 @@ fn exchanges_go_as_the_interface_says() {
                 (Ack(3), &["in force 3"]),
             ],
         ),
+    ]);
+}
+
+#[test]
+fn what_an_agent_must_not_say_ends_the_stream() {
+    use Input::{Ack, Nack, Tick};
+    let one = view(1);
+    play([
         (
             "the first message is Hello",
             vec![
@@ -138,14 +167,7 @@ fn exchanges_go_as_the_interface_says() {
             "time alone does nothing before the deadline",
             vec![(hello(0, None, &one), &["complete 1"]), (Tick, &[])],
         ),
-    ];
-    for (name, steps) in cases {
-        let mut exchange = Exchange::default();
-        for (input, expected) in steps {
-            let outputs = exchange.observe(input, Instant::now());
-            assert_eq!(describe(&outputs), expected, "{name}");
-        }
-    }
+    ]);
 }
 
 #[test]

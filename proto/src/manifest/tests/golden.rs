@@ -22,7 +22,9 @@ fn documents() {
         ),
         (
             "\n- a\n- b\n",
-            "2: expected a mapping with a 'kind', found a list".to_owned(),
+            "2: expected a mapping with a 'kind', found a list: separate documents with '---', or write \
+             {kind: List, items: [...]}"
+                .to_owned(),
         ),
         (
             "7",
@@ -62,7 +64,7 @@ fn documents() {
         ),
         (
             "kind: Rule\nname: [\n",
-            "3: this is not YAML: while parsing a node, did not find expected node content"
+            "2: this is not YAML: while parsing a node, did not find expected node content"
                 .to_owned(),
         ),
         (
@@ -143,101 +145,101 @@ fn fields() {
     }
 }
 
+/// A line of a target group, and what is said of it.
+const VALUES: &[(&str, &str)] = &[
+    (
+        "port: eighty",
+        "port: expected a whole number, found the text 'eighty'",
+    ),
+    ("port: -1", "port: -1 is below what is allowed here"),
+    (
+        "port: 70000000000",
+        "port: 70000000000 is above what is allowed here",
+    ),
+    (
+        "port: 8.5",
+        "port: expected a whole number, found the number 8.5",
+    ),
+    (
+        "port: 080",
+        "port: expected a whole number, found the number 080",
+    ),
+    (
+        "port: 0x50",
+        "port: expected a whole number, found the number 0x50",
+    ),
+    ("port: [80]", "port: expected a whole number, found a list"),
+    (
+        "port: 70000",
+        "port: 70000 is out of range, 1 to 65535 are allowed",
+    ),
+    (
+        "tags: {version: 1}",
+        "tags.version: expected a text, found the number 1: quote it, \"1\"",
+    ),
+    (
+        "tags: {debug: true}",
+        "tags.debug: expected a text, found true: quote it, \"true\"",
+    ),
+    (
+        "tags: {debug: }",
+        "tags.debug: expected a text, found nothing: write \"\" for an empty one",
+    ),
+    (
+        "tags: {debug: {}}",
+        "tags.debug: expected a text, found a mapping",
+    ),
+    (
+        "algorithm: ROUND_ROBBIN",
+        "algorithm: unknown value 'ROUND_ROBBIN': did you mean 'ROUND_ROBIN'? \
+             Known are ROUND_ROBIN, LEAST_OUTSTANDING_REQUESTS, WEIGHTED_RANDOM",
+    ),
+    (
+        "algorithm: MAGLEV",
+        "algorithm: unknown value 'MAGLEV': known are ROUND_ROBIN, LEAST_OUTSTANDING_REQUESTS, WEIGHTED_RANDOM",
+    ),
+    (
+        "algorithm: 1",
+        "algorithm: expected one of ROUND_ROBIN, LEAST_OUTSTANDING_REQUESTS, WEIGHTED_RANDOM, found the number 1",
+    ),
+    (
+        "algorithm: ALGORITHM_UNSPECIFIED",
+        "algorithm: unknown value 'ALGORITHM_UNSPECIFIED': \
+             known are ROUND_ROBIN, LEAST_OUTSTANDING_REQUESTS, WEIGHTED_RANDOM",
+    ),
+    (
+        "connectionTermination: yes",
+        "connectionTermination: expected true or false, found the text 'yes'",
+    ),
+    (
+        "deregistrationDelay: 5x",
+        "deregistrationDelay: '5x' is not a duration: write for example 60s, 5m, 1h30m, 500ms or 1.5s",
+    ),
+    (
+        "deregistrationDelay: 60",
+        "deregistrationDelay: 60 has no unit: write for example 60s",
+    ),
+    (
+        "deregistrationDelay: -5s",
+        "deregistrationDelay: -5s is negative: a duration is not",
+    ),
+    (
+        "deregistrationDelay: {}",
+        "deregistrationDelay: expected a duration such as 60s, found a mapping",
+    ),
+    (
+        "deregistrationDelay: 2h",
+        "deregistrationDelay: 7200s is out of range, 0s to 3600s are allowed",
+    ),
+    (
+        "nameFile: page.html",
+        "nameFile: only one of 'name' (line 2) and 'nameFile' can be given",
+    ),
+];
+
 #[test]
 fn values() {
-    for (line, expected) in [
-        (
-            "port: eighty",
-            "port: expected a whole number, found the text 'eighty'",
-        ),
-        (
-            "port: -1",
-            "port: -1 is out of range, 0 to 4294967295 are allowed",
-        ),
-        (
-            "port: 70000000000",
-            "port: 70000000000 is out of range, 0 to 4294967295 are allowed",
-        ),
-        (
-            "port: 8.5",
-            "port: expected a whole number, found the number 8.5",
-        ),
-        (
-            "port: 080",
-            "port: expected a whole number, found the number 080",
-        ),
-        (
-            "port: 0x50",
-            "port: expected a whole number, found the number 0x50",
-        ),
-        ("port: [80]", "port: expected a whole number, found a list"),
-        (
-            "port: 70000",
-            "port: 70000 is out of range, 1 to 65535 are allowed",
-        ),
-        (
-            "tags: {version: 1}",
-            "tags.version: expected a text, found the number 1: quote it, \"1\"",
-        ),
-        (
-            "tags: {debug: true}",
-            "tags.debug: expected a text, found true: quote it, \"true\"",
-        ),
-        (
-            "tags: {debug: }",
-            "tags.debug: expected a text, found nothing: write \"\" for an empty one",
-        ),
-        (
-            "tags: {debug: {}}",
-            "tags.debug: expected a text, found a mapping",
-        ),
-        (
-            "algorithm: ROUND_ROBBIN",
-            "algorithm: unknown value 'ROUND_ROBBIN': did you mean 'ROUND_ROBIN'? \
-             Known are ROUND_ROBIN, LEAST_OUTSTANDING_REQUESTS, WEIGHTED_RANDOM",
-        ),
-        (
-            "algorithm: MAGLEV",
-            "algorithm: unknown value 'MAGLEV': known are ROUND_ROBIN, LEAST_OUTSTANDING_REQUESTS, WEIGHTED_RANDOM",
-        ),
-        (
-            "algorithm: 1",
-            "algorithm: expected one of ROUND_ROBIN, LEAST_OUTSTANDING_REQUESTS, WEIGHTED_RANDOM, found the number 1",
-        ),
-        (
-            "algorithm: ALGORITHM_UNSPECIFIED",
-            "algorithm: unknown value 'ALGORITHM_UNSPECIFIED': \
-             known are ROUND_ROBIN, LEAST_OUTSTANDING_REQUESTS, WEIGHTED_RANDOM",
-        ),
-        (
-            "connectionTermination: yes",
-            "connectionTermination: expected true or false, found the text 'yes'",
-        ),
-        (
-            "deregistrationDelay: 5x",
-            "deregistrationDelay: '5x' is not a duration: write for example 60s, 5m, 1h30m, 500ms or 1.5s",
-        ),
-        (
-            "deregistrationDelay: 60",
-            "deregistrationDelay: 60 has no unit: write for example 60s",
-        ),
-        (
-            "deregistrationDelay: -5s",
-            "deregistrationDelay: -5s is negative: a duration is not",
-        ),
-        (
-            "deregistrationDelay: {}",
-            "deregistrationDelay: expected a duration such as 60s, found a mapping",
-        ),
-        (
-            "deregistrationDelay: 2h",
-            "deregistrationDelay: 7200s is out of range, 0s to 3600s are allowed",
-        ),
-        (
-            "nameFile: page.html",
-            "nameFile: only one of 'name' (line 2) and 'nameFile' can be given",
-        ),
-    ] {
+    for (line, expected) in VALUES {
         let text = match line.strip_prefix("port:") {
             Some(_) => GROUP.replace("port: 80", line),
             None => format!("{GROUP}{line}\n"),
@@ -323,7 +325,7 @@ fn mistakes_of_all_documents_are_told_at_once_in_the_order_of_lines() {
     assert_eq!(
         errors(text),
         [
-            "3: this is not YAML: while parsing a node, did not find expected node content",
+            "2: this is not YAML: while parsing a node, did not find expected node content",
             "4: kind: unknown kind 'Lisener': did you mean 'Listener'?",
             "7: Target g/x: address: 'x' is not an IP address such as 127.0.0.1 or ::1",
             "8: Target g/x: port: expected a whole number, found the text 'y'",

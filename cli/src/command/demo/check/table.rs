@@ -1,11 +1,10 @@
 //! What was checked, as a table to print, and the verdict on it all (pure).
 
-/// Longest text in a cell, in characters.
-const MAX_CELL_CHARS: usize = 72;
+use crate::output::style::Tone;
+use crate::output::table::{self, Cell};
+
 /// The columns.
-const HEADINGS: [&str; 4] = ["what", "expected", "got", "ok"];
-/// Between two columns.
-const GAP: &str = " | ";
+const HEADINGS: [&str; 4] = ["OK", "WHAT", "~EXPECTED", "~CAME BACK"];
 
 /// One thing that was checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,24 +66,23 @@ impl Table {
         }
     }
 
-    /// The table, a line for each row, the columns aligned.
-    pub(super) fn text(&self) -> String {
-        let headings = HEADINGS.map(str::to_owned);
-        let lines: Vec<_> = std::iter::once(headings)
-            .chain(self.rows.iter().map(cells))
-            .collect();
-        let widths: [usize; 4] = std::array::from_fn(|column| {
-            let cells = lines.iter().map(|line| line[column].chars().count());
-            cells.max().unwrap_or_default()
-        });
-        let mut text = String::new();
-        for line in &lines {
-            let cells: [String; 4] =
-                std::array::from_fn(|column| format!("{:1$}", line[column], widths[column]));
-            text.push_str(cells.join(GAP).trim_end());
-            text.push('\n');
+    /// As it is printed: a row for each thing.
+    pub(super) fn printed(&self) -> table::Table {
+        let mut printed = table::Table::new(&HEADINGS);
+        for row in &self.rows {
+            let (word, tone) = if row.ok {
+                ("yes", Tone::Good)
+            } else {
+                ("NO", Tone::Bad)
+            };
+            printed.row(vec![
+                Cell::toned(word, tone),
+                row.what.as_str().into(),
+                row.expected.as_str().into(),
+                row.got.trim_end().into(),
+            ]);
         }
-        text
+        printed
     }
 
     fn failures(&self) -> usize {
@@ -92,33 +90,10 @@ impl Table {
     }
 }
 
-fn cells(row: &Row) -> [String; 4] {
-    let ok = if row.ok { "yes" } else { "NO" };
-    [
-        clip(&row.what),
-        clip(&row.expected),
-        clip(&row.got),
-        ok.to_owned(),
-    ]
-}
-
-/// One line, not too long, nothing that a terminal would obey.
-fn clip(text: &str) -> String {
-    let plain = text
-        .trim_end()
-        .chars()
-        .map(|c| if c.is_control() { ' ' } else { c });
-    let mut clipped: String = plain.clone().take(MAX_CELL_CHARS).collect();
-    if plain.count() > MAX_CELL_CHARS {
-        clipped.pop();
-        clipped.push('…');
-    }
-    clipped
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::output::style::Style;
 
     fn row(what: &str, got: &str, ok: bool) -> Row {
         Row {
@@ -130,22 +105,16 @@ mod tests {
     }
 
     #[test]
-    fn the_table_is_aligned_and_each_row_is_one_line() {
+    fn the_table_has_a_row_for_each_thing() {
         let mut table = Table::default();
         table.add(row("a: GET /shop/1", "200", true));
-        table.add(row("b", "503\nno\x1b[2J targets\n", false));
+        table.add(row("b", "503\nno targets\n", false));
         assert_eq!(
-            table.text(),
-            "what           | expected | got                | ok\n\
-             a: GET /shop/1 | 200      | 200                | yes\n\
-             b              | 200      | 503 no [2J targets | NO\n"
+            table.printed().render(None, Style::new(false)),
+            "OK    WHAT             EXPECTED   CAME BACK\n\
+             yes   a: GET /shop/1   200        200\n\
+             NO    b                200        503 no targets\n"
         );
-    }
-
-    #[test]
-    fn a_long_text_is_cut_with_a_mark() {
-        assert_eq!(clip(&"x".repeat(72)), "x".repeat(72));
-        assert_eq!(clip(&"é".repeat(73)), format!("{}…", "é".repeat(71)));
     }
 
     #[test]

@@ -1,12 +1,13 @@
-//! Targets, groups and tables for the tests of this folder.
+//! Targets, groups and tables for tests, wherever they are.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
 
+use crate::balance;
 use crate::live::{self, Shards, TargetId};
 use crate::table::{Algorithm, Group, GroupId, HealthCheck, Probe, Table};
 
@@ -53,6 +54,21 @@ pub(crate) fn group(id: u32, targets: &[Arc<live::Target>]) -> Group {
             cursor: AtomicUsize::new(0),
         }),
     }
+}
+
+/// A target that may be chosen.
+pub(crate) fn healthy(id: u32, address: SocketAddr) -> Arc<live::Target> {
+    let target = target(id, address);
+    target.healthy.store(true, Ordering::Relaxed);
+    target
+}
+
+/// [`group`], scheduled: those of its targets that are healthy may be chosen.
+pub(crate) fn scheduled(id: u32, targets: &[Arc<live::Target>]) -> Group {
+    let group = group(id, targets);
+    let schedule = balance::schedule(&group.pool.members);
+    group.pool.schedule.store(Arc::new(schedule));
+    group
 }
 
 /// A table of these groups, each in the place of its id.
