@@ -1,10 +1,13 @@
-//! The fleet: one [`exchange::Exchange`] per agent's stream, and the [`roster`] of all agents.
+//! The fleet: one [`session::Session`] with its [`exchange::Exchange`] per agent's stream, and the [`roster`] of all
+//! agents.
 //!
 //! [`Fleet`] is the roster as the streams and the API share it: behind a lock that is held for one call, with a
 //! number to wait for when something changed, and a way to end a stream that a newer one replaces.
 
 pub(crate) mod exchange;
+pub(crate) mod introduce;
 pub(crate) mod roster;
+pub(crate) mod session;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -8,6 +8,8 @@
 //! - `view`: what one agent must have, and what differs between two revisions (pure).
 //! - `fleet`: the agents and their streams; `observed`: what they report, merged.
 //!
+//! Beside these, `simulation` lends the same parts to the seeded simulation, without runtime and clock.
+//!
 //! Invariants: an acknowledged change survives any crash; no change is ever half there; revisions rise by one, and
 //! only the writer gives them out.
 
@@ -17,6 +19,8 @@ mod fleet;
 mod history;
 mod model;
 mod observed;
+#[doc(hidden)]
+pub mod simulation;
 pub mod start;
 mod store;
 #[cfg(test)]

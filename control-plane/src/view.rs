@@ -20,7 +20,7 @@ use inlet_proto::v1;
 
 pub(crate) use cache::Views;
 pub(crate) use delta::{Delta, delta};
-pub(crate) use parts::{Base, Delivery, Transfer};
+pub(crate) use parts::{Base, Delivery, PART_BYTES, Transfer};
 pub(crate) use placement::{Labels, Selection};
 
 /// One resource of a view. Successive views share the entries that did not change.

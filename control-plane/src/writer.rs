@@ -15,14 +15,16 @@ mod thread;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
 use inlet_proto::v1;
+use prost_types::Timestamp;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::history::{self, History};
 use crate::model::{Change, Quotas, State, Violation};
 use crate::store::{Store, StoreError};
-use thread::{Core, Job, Reply};
+use thread::Reply;
 
 pub(crate) use crate::history::NotKept;
+pub(crate) use thread::{Core, Job};
 
 /// Changes that wait at most; who comes later waits for a place.
 const MAX_QUEUED: usize = 256;
@@ -36,6 +38,8 @@ pub(crate) struct Settings {
     pub(crate) kept_revisions: usize,
     /// Bytes of the revisions that are kept at most; the last one is kept in any case.
     pub(crate) kept_bytes: usize,
+    /// Gives the time that a change is made at.
+    pub(crate) clock: fn() -> Timestamp,
 }
 
 impl Default for Settings {
@@ -44,7 +48,16 @@ impl Default for Settings {
             quotas: Quotas::default(),
             kept_revisions: 10_000,
             kept_bytes: 16 << 20,
+            clock: now,
         }
+    }
+}
+
+fn now() -> Timestamp {
+    let now = jiff::Timestamp::now();
+    Timestamp {
+        seconds: now.as_second(),
+        nanos: now.subsec_nanosecond(),
     }
 }
 

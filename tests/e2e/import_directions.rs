@@ -108,6 +108,8 @@ const DIRECTIONS: &[Direction] = &[
             "control-plane/src/model",
             "control-plane/src/view",
             "control-plane/src/fleet/exchange",
+            "control-plane/src/fleet/introduce",
+            "control-plane/src/fleet/session",
             "agent/src/compile",
             "agent/src/table",
             "agent/src/matching",

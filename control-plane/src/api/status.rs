@@ -11,7 +11,9 @@ use inlet_proto::name::{Key, KeyError};
 use tonic::{Code, Status};
 
 use crate::fleet::exchange::CloseReason;
+use crate::fleet::introduce::BadHello;
 use crate::fleet::roster::Full;
+use crate::fleet::session::{End, HELLO_TIMEOUT};
 use crate::model::{Violation, ViolationKind};
 use crate::writer::{NotKept, Refused};
 
@@ -180,6 +182,26 @@ impl From<Refused> for Status {
 impl From<NotKept> for Status {
     fn from(not_kept: NotKept) -> Self {
         plain(Code::OutOfRange, not_kept.to_string(), "NOT_KEPT")
+    }
+}
+
+impl From<BadHello> for Problem {
+    fn from(BadHello { field, message }: BadHello) -> Self {
+        Self::Argument { field, message }
+    }
+}
+
+impl From<End> for Status {
+    fn from(end: End) -> Self {
+        match end {
+            End::Hello(bad) => Problem::from(bad).into(),
+            End::Full(full) => full.into(),
+            End::Closed(reason) => reason.into(),
+            End::NeverGreeted => Problem::NoHelloInTime {
+                seconds: HELLO_TIMEOUT.as_secs(),
+            }
+            .into(),
+        }
     }
 }
 

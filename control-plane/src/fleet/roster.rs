@@ -46,7 +46,7 @@ pub(crate) enum Verdict {
 }
 
 /// The roster is full of connected agents.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{MAX_AGENTS} agents are connected, which is the most that are taken")]
 pub(crate) struct Full;
 

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use crate::model::State;
-use crate::view::{Base, Delivery, Labels, Selection, Transfer, View};
+use crate::view::{Base, Delivery, Labels, PART_BYTES, Selection, Transfer, View};
 
 /// Distinct selections whose newest view is kept; beyond, the one that was used least recently goes.
 const MAX_SELECTIONS: usize = 256;
@@ -18,11 +18,11 @@ const MAX_TRANSFERS: usize = 256;
 const MAX_TRANSFER_BYTES: usize = 128 * 1024 * 1024;
 
 /// The cache. Invariant: what it hands out depends only on its arguments, never on what it happened to keep.
-#[derive(Default)]
 pub(crate) struct Views {
     slots: Mutex<HashMap<Selection, Slot>>,
     transfers: Mutex<Transfers>,
     uses: AtomicU64,
+    part_bytes: usize,
 }
 
 struct Slot {
@@ -55,7 +55,23 @@ impl Pair {
     }
 }
 
+impl Default for Views {
+    fn default() -> Self {
+        Self::with_parts_of(PART_BYTES)
+    }
+}
+
 impl Views {
+    /// Views whose transfers are split into parts of at most this many bytes, unless one resource alone is larger.
+    pub(crate) fn with_parts_of(part_bytes: usize) -> Self {
+        Self {
+            slots: Mutex::default(),
+            transfers: Mutex::default(),
+            uses: AtomicU64::default(),
+            part_bytes,
+        }
+    }
+
     /// The view of an agent with these labels at `state`, or a newer one that another agent has already asked for.
     ///
     /// Cost: O(load balancers) if the view is kept, else that of [`View::build`].
@@ -100,10 +116,10 @@ impl Views {
         let base = match &delivery.base {
             Base::Nothing => None,
             Base::View(base) => Some(base),
-            Base::Same(_) => return Arc::new(Transfer::encode(delivery)),
+            Base::Same(_) => return Arc::new(Transfer::encode(delivery, self.part_bytes)),
         };
         let slot = self.transfers().slot(base, &delivery.view);
-        let transfer = slot.get_or_init(|| Arc::new(Transfer::encode(delivery)));
+        let transfer = slot.get_or_init(|| Arc::new(Transfer::encode(delivery, self.part_bytes)));
         Arc::clone(transfer)
     }
 

@@ -16,7 +16,7 @@ use crate::view::{Delta, Entry, View, delta};
 
 /// A part is closed before it grows beyond this, unless one resource alone does. Well below the 4 MiB that gRPC
 /// clients accept.
-const PART_BYTES: usize = 512 * 1024;
+pub(crate) const PART_BYTES: usize = 512 * 1024;
 /// Field number of `Snapshot.upserts`.
 const UPSERTS: u32 = 3;
 /// Field number of `ControlMessage.snapshot`.
@@ -52,8 +52,8 @@ pub(crate) struct Transfer {
 }
 
 impl Transfer {
-    /// Encodes a delivery.
-    pub(crate) fn encode(delivery: &Delivery) -> Self {
+    /// Encodes a delivery, in parts of at most `part_bytes` unless one resource alone is larger.
+    pub(crate) fn encode(delivery: &Delivery, part_bytes: usize) -> Self {
         let view = &delivery.view;
         let (base_revision, delta) = match &delivery.base {
             Base::Nothing => (0, delta(None, view)),
@@ -66,7 +66,7 @@ impl Transfer {
             digest: view.digest(),
         };
         Self {
-            parts: encode(&head, &delta),
+            parts: encode(&head, &delta, part_bytes),
         }
     }
 
@@ -90,8 +90,8 @@ struct Part<'a> {
     upserts: Vec<&'a Entry>,
 }
 
-fn encode(head: &Head, delta: &Delta) -> Vec<Bytes> {
-    let parts = split(delta);
+fn encode(head: &Head, delta: &Delta, part_bytes: usize) -> Vec<Bytes> {
+    let parts = split(delta, part_bytes);
     let count = u32::try_from(parts.len()).expect("a view has fewer than 2^32 resources");
     (1..=count)
         .zip(&parts)
@@ -99,11 +99,11 @@ fn encode(head: &Head, delta: &Delta) -> Vec<Bytes> {
         .collect()
 }
 
-fn split(delta: &Delta) -> Vec<Part<'_>> {
+fn split(delta: &Delta, part_bytes: usize) -> Vec<Part<'_>> {
     let mut parts = vec![Part::default()];
     let mut bytes = 0;
     let mut room = |size: usize, parts: &mut Vec<Part<'_>>| {
-        if bytes > 0 && bytes + size > PART_BYTES {
+        if bytes > 0 && bytes + size > part_bytes {
             parts.push(Part::default());
             bytes = 0;
         }

@@ -248,7 +248,7 @@ fn transfers_are_split_into_parts_of_bounded_size_that_decode_to_the_delta() {
             base: base.clone(),
             view: Arc::clone(view),
         };
-        let transfer = Transfer::encode(&delivery);
+        let transfer = Transfer::encode(&delivery, PART_BYTES);
         let mut keys = BTreeSet::new();
         let (mut upserts, mut removals) = (0, 0);
         for (at, part) in transfer.parts.iter().enumerate() {

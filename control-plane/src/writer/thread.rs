@@ -20,10 +20,10 @@ pub(super) const MAX_BATCH: usize = 256;
 const MAX_BATCH_BYTES: usize = 4 << 20;
 
 /// Where an answer goes. Whoever asked may be gone.
-pub(super) type Reply = oneshot::Sender<Result<Outcome, Refused>>;
+pub(crate) type Reply = oneshot::Sender<Result<Outcome, Refused>>;
 
 /// What waits in the queue.
-pub(super) enum Job {
+pub(crate) enum Job {
     /// A change to make.
     Apply(Change, Reply),
     /// A revision to go back to.
@@ -33,7 +33,7 @@ pub(super) enum Job {
 }
 
 /// What the thread owns.
-pub(super) struct Core {
+pub(crate) struct Core {
     store: Box<dyn Store>,
     settings: Settings,
     states: watch::Sender<Arc<State>>,
@@ -65,11 +65,11 @@ struct Judged {
 }
 
 /// A core with what its handles look at.
-type Parts = (Core, watch::Receiver<Arc<State>>, Arc<RwLock<History>>);
+pub(crate) type Parts = (Core, watch::Receiver<Arc<State>>, Arc<RwLock<History>>);
 
 impl Core {
     /// Reads what is kept.
-    pub(super) fn load(mut store: Box<dyn Store>, settings: Settings) -> Result<Parts, OpenError> {
+    pub(crate) fn load(mut store: Box<dyn Store>, settings: Settings) -> Result<Parts, OpenError> {
         let loaded = store.load()?;
         let state = State::restore(loaded.revision, loaded.resources);
         let (states, receiver) = watch::channel(Arc::new(state));
@@ -107,7 +107,7 @@ impl Core {
     }
 
     /// Serves a job and those that wait behind it, as far as they fit into one batch.
-    pub(super) fn serve(
+    pub(crate) fn serve(
         &mut self,
         first: Job,
         queue: &mut mpsc::Receiver<Job>,
@@ -153,7 +153,7 @@ impl Core {
             return Err(Refused::Conflict { expected, current });
         }
         let terms = Terms {
-            now: now(),
+            now: (self.settings.clock)(),
             quotas: &self.settings.quotas,
             anew,
         };
@@ -311,12 +311,4 @@ fn entry(admitted: &Admitted, change: &Change, now: Timestamp) -> Entry {
         bytes: encode_revision(&revision),
     };
     Entry { record, changes }
-}
-
-fn now() -> Timestamp {
-    let now = jiff::Timestamp::now();
-    Timestamp {
-        seconds: now.as_second(),
-        nanos: now.subsec_nanosecond(),
-    }
 }

@@ -1,12 +1,9 @@
-//! The shell around one agent's [`Exchange`]: reads its messages, watches the state, sends the parts, arms the timer.
+//! The shell around one agent's [`fleet::session::Session`](crate::fleet::session::Session): reads its messages,
+//! watches the state, sends the parts, arms the timer, counts.
 
-pub(super) mod introduce;
-
-use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Instant, SystemTime};
 
-use inlet_proto::digest::Digest;
 use inlet_proto::v1;
 use inlet_proto::v1::agent_message::Kind as Said;
 use prost::bytes::Bytes;
@@ -17,15 +14,12 @@ use crate::api::outlet::{Outflow, Outlet, ReaderGone, outlet};
 use crate::api::status::Problem;
 use crate::api::{READER_PATIENCE, Shared};
 use crate::fleet::Membership;
-use crate::fleet::exchange::{Exchange, Input, Output};
-use crate::fleet::roster::{Introduction, Verdict};
+use crate::fleet::exchange::CloseReason;
+use crate::fleet::session::{Done, End, Heard, Here, Session};
 use crate::model::State;
-use crate::view::{Delivery, Labels};
 
 /// Parts that wait in a stream until the transport takes them.
 const STREAM_PARTS: usize = 2;
-/// How long a stream may be open without a Hello.
-const HELLO_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Serves the streams of all agents.
 pub(crate) struct Discovery(pub(crate) Arc<Shared>);
@@ -35,41 +29,28 @@ impl Discovery {
     pub(crate) fn open(&self, request: Request<Streaming<v1::AgentMessage>>) -> Outflow<Bytes> {
         let (outlet, outflow) = outlet(STREAM_PARTS, READER_PATIENCE);
         let peer = request.remote_addr();
-        let session = Session {
+        let peer = peer.map_or_else(String::new, |address| address.to_string());
+        let stream = Stream {
             shared: Arc::clone(&self.0),
             states: self.0.writer.subscribe(),
-            exchange: Exchange::default(),
-            member: None,
-            labels: Labels::new(),
-            peer: peer.map_or_else(String::new, |address| address.to_string()),
-            opened: Instant::now(),
-            pending: VecDeque::new(),
+            session: Session::new(peer, Instant::now()),
         };
-        self.0
-            .tasks
-            .spawn(session.run(request.into_inner(), outlet));
+        self.0.tasks.spawn(stream.run(request.into_inner(), outlet));
         outflow
     }
 }
 
 /// One stream.
-struct Session {
+struct Stream {
     shared: Arc<Shared>,
     states: watch::Receiver<Arc<State>>,
-    exchange: Exchange,
-    /// Set by the first Hello.
-    member: Option<Membership>,
-    labels: Labels,
-    peer: String,
-    opened: Instant,
-    /// Parts of the snapshot in flight that are not sent yet.
-    pending: VecDeque<Bytes>,
+    session: Session,
 }
 
 /// Why a stream ends: with a status, or because the agent has ended it.
 type Ended = Option<Status>;
 
-impl Session {
+impl Stream {
     async fn run(mut self, mut messages: Streaming<v1::AgentMessage>, outlet: Outlet<Bytes>) {
         let _open = self.shared.metrics.stream_opened();
         let ended = loop {
@@ -77,9 +58,11 @@ impl Session {
                 break ended;
             }
         };
-        if let Some(member) = self.member.take() {
-            self.leave(&member, ended.as_ref());
+        if let Some(member) = self.session.member() {
+            self.leave(member, ended.as_ref());
         }
+        // First out of the roster: whoever reads the end finds it there.
+        drop(self.session);
         if let Some(status) = ended {
             outlet.end(status);
         }
@@ -91,149 +74,63 @@ impl Session {
         messages: &mut Streaming<v1::AgentMessage>,
         outlet: &Outlet<Bytes>,
     ) -> Result<(), Ended> {
-        let replaced = self.member.as_ref().map(|member| member.replaced.clone());
-        let deadline = self.deadline();
+        let member = self.session.member();
+        let replaced = member.map(|member| member.replaced.clone());
+        let deadline = self.session.deadline();
         tokio::select! {
             message = messages.message() => self.hear(message),
-            permit = outlet.reserve(), if !self.pending.is_empty() => {
+            permit = outlet.reserve(), if self.session.has_parts() => {
                 let permit = permit.map_err(|ReaderGone| None)?;
-                let part = self.pending.pop_front().ok_or(None)?;
+                let state = self.states.borrow().clone();
+                let part = self.session.next_part(self.shared.here(&state)).ok_or(None)?;
                 self.shared.metrics.part_sent(part.len());
                 permit.send(part);
-                self.observe(Input::Taken)
+                Ok(())
             }
-            changed = self.states.changed(), if self.exchange.is_greeted() => {
+            changed = self.states.changed(), if self.session.is_greeted() => {
                 changed.map_err(|_| Status::from(Problem::ShuttingDown))?;
-                self.look()
+                let state = Arc::clone(&self.states.borrow_and_update());
+                let looked = self.session.look(self.shared.here(&state));
+                self.count(looked)
             }
-            () = sleep_until(deadline) => self.tick(),
+            () = sleep_until(deadline) => {
+                let state = self.states.borrow().clone();
+                let ticked = self.session.tick(self.shared.here(&state));
+                self.count(ticked)
+            }
             () = self.shared.shutdown.cancelled() => Err(Some(Problem::ShuttingDown.into())),
             () = cancelled(replaced) => Err(self.replaced()),
             () = outlet.closed() => Err(None),
         }
     }
 
-    fn deadline(&self) -> Option<Instant> {
-        if self.exchange.is_greeted() {
-            self.exchange.deadline()
-        } else {
-            Some(self.opened + HELLO_TIMEOUT)
-        }
-    }
-
-    fn tick(&mut self) -> Result<(), Ended> {
-        if !self.exchange.is_greeted() {
-            let seconds = HELLO_TIMEOUT.as_secs();
-            return Err(Some(Problem::NoHelloInTime { seconds }.into()));
-        }
-        self.observe(Input::Tick)
-    }
-
     fn hear(&mut self, message: Result<Option<v1::AgentMessage>, Status>) -> Result<(), Ended> {
         // A broken connection is an end as any other; the transport has nobody left to tell.
         let message = message.map_err(|_| None)?.ok_or(None)?;
-        if let Some(member) = &self.member {
+        if let Some(member) = self.session.member() {
             member.touch();
         }
-        match message.kind {
-            Some(Said::Hello(hello)) => self.greet(hello),
-            Some(Said::Ack(ack)) => self.observe(Input::Ack(ack.revision)),
-            Some(Said::Nack(nack)) => self.refuse(nack),
-            Some(Said::HealthReport(report)) => self.report(report),
+        let heard = match message.kind {
+            Some(Said::Hello(hello)) => Heard::Hello(hello),
+            Some(Said::Ack(ack)) => Heard::Ack(ack),
+            Some(Said::Nack(nack)) => Heard::Nack(nack),
+            Some(Said::HealthReport(report)) => return self.report(report),
             // A message of a newer agent.
-            None => Ok(()),
+            None => return Ok(()),
+        };
+        let is_new = self.session.member().is_none();
+        // Not marked as seen: what the session makes of it here, it may be told again.
+        let state = self.states.borrow().clone();
+        let heard = self.session.hear(heard, self.shared.here(&state));
+        if let Some(member) = self.session.member().filter(|_| is_new) {
+            self.shared.observed().back(member.name());
         }
-    }
-
-    fn greet(&mut self, hello: v1::Hello) -> Result<(), Ended> {
-        let revision = hello.revision;
-        let digest = Digest::from_bytes(&hello.digest);
-        let mut who = introduce::check(hello, &self.peer).map_err(Status::from)?;
-        match &self.member {
-            Some(member) if member.name() != who.name => {
-                return Err(Some(introduce::changed("hello.name").into()));
-            }
-            Some(_) if self.labels != who.labels => {
-                return Err(Some(introduce::changed("hello.labels").into()));
-            }
-            Some(_) => {}
-            None => {
-                let state = Arc::clone(&self.states.borrow());
-                if revision > state.revision() {
-                    tracing::warn!(
-                        agent = who.name,
-                        in_force = revision,
-                        current = state.revision(),
-                        "an agent has a revision that does not exist here: is this the right --data-dir?"
-                    );
-                }
-                let view = self.shared.views.view(&state, &who.labels);
-                who.revision = introduce::credible(revision, digest, &view);
-                self.labels = who.labels.clone();
-                self.join(who)?;
-            }
-        }
-        let view = self.view();
-        self.observe(Input::Hello {
-            revision,
-            digest,
-            view,
-        })
-    }
-
-    fn join(&mut self, who: Introduction) -> Result<(), Ended> {
-        tracing::info!(
-            agent = who.name,
-            peer = who.peer,
-            revision = who.revision,
-            "agent connected"
-        );
-        self.shared.observed().back(&who.name);
-        self.member = Some(self.shared.fleet.join(who).map_err(Status::from)?);
-        Ok(())
-    }
-
-    /// The state has changed.
-    fn look(&mut self) -> Result<(), Ended> {
-        let view = self.view();
-        self.observe(Input::View(view))
-    }
-
-    fn view(&mut self) -> Arc<crate::view::View> {
-        let state = Arc::clone(&self.states.borrow_and_update());
-        let view = self.shared.views.view(&state, &self.labels);
-        if let Some(member) = &self.member {
-            member.want(&view);
-        }
-        view
-    }
-
-    fn refuse(&mut self, nack: v1::Nack) -> Result<(), Ended> {
-        let reasons = introduce::shorten(nack.reasons);
-        let outputs = self
-            .exchange
-            .observe(Input::Nack(nack.revision), Instant::now());
-        let is_refused = outputs.iter().any(
-            |output| matches!(output, Output::Refused(revision) if *revision == nack.revision),
-        );
-        if let Some(member) = self.member.as_ref().filter(|_| is_refused) {
-            let first = reasons.first().map_or("", |reason| reason.message.as_str());
-            tracing::warn!(
-                agent = member.name(),
-                revision = nack.revision,
-                reasons = reasons.len(),
-                first,
-                "agent refused a snapshot"
-            );
-            member.answered(Verdict::Refused(nack.revision, reasons));
-        }
-        self.perform(outputs)
+        self.count(heard)
     }
 
     fn report(&mut self, report: v1::HealthReport) -> Result<(), Ended> {
-        let Some(member) = &self.member else {
-            let reason = crate::fleet::exchange::CloseReason::NoHello;
-            return Err(Some(reason.into()));
+        let Some(member) = self.session.member() else {
+            return Err(Some(End::from(CloseReason::NoHello).into()));
         };
         self.shared
             .observed()
@@ -241,38 +138,21 @@ impl Session {
         Ok(())
     }
 
-    fn observe(&mut self, input: Input) -> Result<(), Ended> {
-        let outputs = self.exchange.observe(input, Instant::now());
-        self.perform(outputs)
-    }
-
-    fn perform(&mut self, outputs: Vec<Output>) -> Result<(), Ended> {
-        for output in outputs {
-            match output {
-                Output::Send(delivery) => self.send(&delivery),
-                Output::InForce(revision) => {
-                    if let Some(member) = &self.member {
-                        member.answered(Verdict::InForce(revision));
-                    }
-                }
-                Output::Refused(_) => self.shared.metrics.refused(),
-                Output::Close(reason) => return Err(Some(reason.into())),
+    fn count(&self, done: Result<Vec<Done>, End>) -> Result<(), Ended> {
+        for done in done.map_err(Status::from)? {
+            match done {
+                Done::Sent => self.shared.metrics.snapshot_sent(),
+                Done::Refused => self.shared.metrics.refused(),
             }
         }
         Ok(())
     }
 
-    fn send(&mut self, delivery: &Delivery) {
-        let transfer = self.shared.views.transfer(delivery);
-        self.shared.metrics.snapshot_sent();
-        self.pending = transfer.parts.iter().cloned().collect();
-    }
-
     fn replaced(&self) -> Ended {
-        let name = self.member.as_ref().map_or("", Membership::name);
+        let name = self.session.member().map_or("", Membership::name);
         tracing::warn!(
             agent = name,
-            peer = self.peer,
+            peer = self.session.peer(),
             "a newer stream took over the agent's name"
         );
         Some(Problem::Replaced(name.to_owned()).into())
@@ -283,6 +163,18 @@ impl Session {
         tracing::info!(agent = member.name(), reason, "agent disconnected");
         if !member.replaced.is_cancelled() {
             self.shared.observed().gone(member.name(), Instant::now());
+        }
+    }
+}
+
+impl Shared {
+    /// What a session finds around it now.
+    fn here<'a>(&'a self, state: &'a State) -> Here<'a> {
+        Here {
+            fleet: &self.fleet,
+            views: &self.views,
+            state,
+            now: Instant::now(),
         }
     }
 }

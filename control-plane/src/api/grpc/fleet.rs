@@ -9,10 +9,10 @@ use inlet_proto::v1::fleet_server::Fleet as Service;
 use prost::Message as _;
 use tonic::{Request, Response, Status};
 
-use crate::api::grpc::discovery::introduce::keep_first;
 use crate::api::outlet::{Outflow, Outlet, outlet};
 use crate::api::status::Problem;
 use crate::api::{MAX_WATCHERS, READER_PATIENCE, Shared};
+use crate::fleet::introduce::keep_first;
 
 /// Answers that wait in a stream of `WatchAgents`.
 const STREAM_ANSWERS: usize = 1;

@@ -10,7 +10,7 @@ use inlet_proto::v1::control_message::Kind as Control;
 use prost::Message as _;
 
 use super::*;
-use crate::view::{Transfer, testing};
+use crate::view::{PART_BYTES, Transfer, testing};
 
 type Groups = BTreeMap<String, u64>;
 
@@ -306,7 +306,7 @@ impl World {
             match output {
                 Output::Send(delivery) => {
                     self.unanswered += 1;
-                    let transfer = Transfer::encode(&delivery);
+                    let transfer = Transfer::encode(&delivery, PART_BYTES);
                     self.to_agent.extend(transfer.parts.iter().cloned());
                 }
                 Output::InForce(_) | Output::Refused(_) => self.unanswered -= 1,

@@ -4,7 +4,6 @@ use inlet_proto::digest::Digest;
 use inlet_proto::name::is_name;
 use inlet_proto::v1;
 
-use crate::api::status::Problem;
 use crate::fleet::roster::Introduction;
 use crate::view::View;
 
@@ -21,9 +20,19 @@ const MAX_REASONS: usize = 20;
 /// Longest text of a reason that is kept, in bytes.
 const MAX_REASON_BYTES: usize = 512;
 
-/// Who the agent is. Errors: an [`Problem::Argument`] that names the field.
-pub(crate) fn check(hello: v1::Hello, peer: &str) -> Result<Introduction, Problem> {
-    let argument = |field, message: String| Err(Problem::Argument { field, message });
+/// A Hello that cannot be.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{field}: {message}")]
+pub(crate) struct BadHello {
+    /// Which field of it.
+    pub(crate) field: &'static str,
+    /// What is wrong and what would be right.
+    pub(crate) message: String,
+}
+
+/// Who the agent is.
+pub(crate) fn check(hello: v1::Hello, peer: &str) -> Result<Introduction, BadHello> {
+    let argument = |field, message: String| Err(BadHello { field, message });
     if !is_name(&hello.name) {
         let form = "must be 1 to 63 characters of the form [a-z0-9]([a-z0-9-.]*[a-z0-9])?";
         return argument("hello.name", form.to_owned());
@@ -69,8 +78,8 @@ pub(crate) fn credible(revision: u64, digest: Option<Digest>, view: &View) -> u6
 }
 
 /// A second Hello on the stream says something else.
-pub(crate) fn changed(field: &'static str) -> Problem {
-    Problem::Argument {
+pub(crate) fn changed(field: &'static str) -> BadHello {
+    BadHello {
         field,
         message: "must not change while the stream is open".to_owned(),
     }
