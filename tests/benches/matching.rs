@@ -14,9 +14,9 @@ use inlet_agent::matching::{Headers, Request, find};
 use inlet_agent::table::{Router, Service, Table};
 use inlet_proto::v1;
 use inlet_proto::v1::condition::Kind as Condition;
+use inlet_tests::timing::ns_per_operation;
 
 const COUNTS: [usize; 3] = [1, 100, 10_000];
-const ROUNDS: usize = 30;
 const REQUESTS: usize = 20_000;
 const TARGETS: usize = 1_000;
 
@@ -92,14 +92,11 @@ fn time(
         let expected = if *rule < count { *rule as u32 + 1 } else { 0 };
         assert_eq!(find(router, request).priority, expected);
     }
-    let round = || {
-        let start = Instant::now();
+    ns_per_operation(REQUESTS, || {
         for request in requests.iter().cycle().take(REQUESTS) {
             black_box(find(router, black_box(request)).priority);
         }
-        start.elapsed().as_nanos() as f64 / REQUESTS as f64
-    };
-    (0..ROUNDS).map(|_| round()).fold(f64::INFINITY, f64::min)
+    })
 }
 
 /// Host and path that match the patterns.

@@ -6,12 +6,13 @@
 //! - [`load`]: clients that ask on and on and count what goes wrong; [`live`]: changes while they do.
 //! - [`manifest`]: the documents that tests apply; [`eventually`]: a condition with a deadline instead of a sleep.
 //! - [`process`], [`programs`], [`ports`], [`need`]: what the others are made of.
-//! - [`latencies`], [`memory`]: what is measured. [`prove`]: the long runs, each with a table of figures and bounds.
+//! - [`latencies`], [`memory`], [`timing`]: what is measured. [`fuzz`]: hostile bytes. [`prove`]: the long runs, each with a table of figures and bounds.
 //!
-//! Nothing here but [`prove`] asserts what Inlet should do: the promises stand in `e2e/`.
+//! Nothing here but [`prove`] and [`fuzz`] asserts what Inlet should do: the promises stand in `e2e/`.
 
 pub mod client;
 pub mod eventually;
+pub mod fuzz;
 pub mod latencies;
 pub mod live;
 pub mod load;
@@ -24,6 +25,7 @@ pub mod process;
 pub mod programs;
 pub mod prove;
 pub mod talk;
+pub mod timing;
 pub mod world;
 
 pub use client::{Connection, Response};

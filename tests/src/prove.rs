@@ -7,6 +7,7 @@
 mod abandoned;
 mod changes_under_load;
 mod fleet;
+mod fuzz;
 mod idle;
 mod kill_agent;
 mod kill_control_plane;
@@ -56,6 +57,8 @@ pub enum Run {
     Abandoned(abandoned::Flags),
     /// Many agents and a large configuration: how soon and how small one target's change is
     Fleet(fleet::Flags),
+    /// Bytes that nobody sane would send, at every parser: no panic, and nothing is read in two ways
+    Fuzz(fuzz::Flags),
 }
 
 /// Runs one; prints its figures, and says whether all are within their bounds.
@@ -63,8 +66,10 @@ pub enum Run {
 /// Panics if the programs do something that no figure allows for, or do not end within the run's limit.
 pub async fn run(run: &Run) -> bool {
     raise_open_files();
-    // Builds what is not built, so that no figure pays for it.
-    program("inlet-control-plane");
+    if !matches!(run, Run::Fuzz(_)) {
+        // Builds what is not built, so that no figure pays for it.
+        program("inlet-control-plane");
+    }
     let mut report = Report::default();
     let limit = run.limit();
     timeout(limit, run.go(&mut report))
@@ -85,6 +90,7 @@ impl Run {
             Self::SlowClients(flags) => Box::pin(slow_clients::run(flags, report)).await,
             Self::Abandoned(flags) => Box::pin(abandoned::run(flags, report)).await,
             Self::Fleet(flags) => Box::pin(fleet::run(flags, report)).await,
+            Self::Fuzz(flags) => fuzz::run(flags, report),
         }
     }
 
@@ -99,6 +105,7 @@ impl Run {
             Self::SlowClients(flags) => flags.limit(),
             Self::Abandoned(flags) => flags.limit(),
             Self::Fleet(flags) => flags.limit(),
+            Self::Fuzz(flags) => flags.limit(),
         }
     }
 }
@@ -120,6 +127,7 @@ mod tests {
             "slow-clients",
             "abandoned",
             "fleet",
+            "fuzz",
         ] {
             let prove = Prove::try_parse_from(["prove", name]).expect("defaults for everything");
             let limit = prove.run.limit();
