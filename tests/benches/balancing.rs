@@ -45,7 +45,7 @@ fn main() {
     for count in COUNTS {
         let group = compiled(v1::Protocol::Http, Algorithm::RoundRobin, count);
         let ns = ns_per_operation(1, || drop(black_box(schedule(&group.pool.members))));
-        println!("{:<48}{ns:>10.0} ns", format!("{count} targets"));
+        println!("{:<60}{ns:>10.0} ns", format!("{count} targets"));
     }
 }
 

@@ -22,7 +22,7 @@ pub fn ns_per_operation(operations: usize, mut round: impl FnMut()) -> f64 {
 pub fn bench(name: &str, mut operation: impl FnMut()) {
     const OPERATIONS: usize = 20_000;
     let ns = ns_per_operation(OPERATIONS, || (0..OPERATIONS).for_each(|_| operation()));
-    println!("{name:<48}{ns:>10.1} ns");
+    println!("{name:<60}{ns:>10.1} ns");
 }
 
 #[cfg(test)]
