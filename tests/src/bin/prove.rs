@@ -11,7 +11,7 @@ fn main() -> ExitCode {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     // On this thread: the programs under test end with the thread that started them. A surprise in the harness is a
     // panic, whose message is out already; unwinding has ended all programs and shown what they said.
-    let good = catch_unwind(AssertUnwindSafe(|| runtime.block_on(run(&prove.run))));
+    let good = catch_unwind(AssertUnwindSafe(|| runtime.block_on(run(&prove))));
     match good {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) | Err(_) => ExitCode::FAILURE,
