@@ -47,7 +47,7 @@ impl Default for Settings {
         Self {
             quotas: Quotas::default(),
             kept_revisions: 10_000,
-            kept_bytes: 16 << 20,
+            kept_bytes: 128 << 20,
             clock: now,
         }
     }
