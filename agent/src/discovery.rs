@@ -1,13 +1,14 @@
 //! What the agent must forward by: told by the control plane, kept on disk, put in force.
 //!
 //! - [`exchange`]: the stream as a state machine (pure). [`retry`]: when to try again, what to log (pure).
-//! - [`stream`]: gRPC. [`disk`]: the kept snapshot. [`keep`]: when it is written.
+//! - [`stream`]: gRPC. [`disk`]: the kept snapshot and its deltas. [`keep`]: when they are written.
 //! - [`apply`]: a view -> the table in force. [`follow`]: the task that moves it all.
 //!
 //! Follow a snapshot: [`stream::Link::next`] -> [`exchange::Exchange::observe`] -> [`apply::Applier::apply`] ->
 //! [`keep::Keeper`] -> Ack. At start the kept one goes the same way, without a stream and without an answer.
 //!
-//! Invariant: the agent forwards by its last good snapshot until a whole better one is in force.
+//! Invariant: the agent forwards by its last good snapshot until a whole better one is in force. Whatever kills it, it
+//! comes back with no less than it has acknowledged, unless its disk had failed, which it says.
 //! Revision 0, the empty beginning, is never better: a control plane that has lost its data takes no fleet down.
 
 pub mod apply;

@@ -1,38 +1,52 @@
-//! The kept snapshot: one file that is whole or not there, and says itself whether it is intact.
+//! The kept snapshot: a file with a whole one, and beside it one with the deltas that have followed.
 //!
-//! Form: `MAGIC`, version (u32), length of the content (u64), SHA-256 of the content, content; numbers little-endian.
-//! The content of version 1 is a complete [`v1::Snapshot`] of one part. It is written aside, synced and renamed, so a
-//! crash leaves the old one or the new one. It has private keys in it: only the owner may read it.
+//! - [`whole`], [`deltas`]: the forms of the two files (pure). [`fold`]: both -> one whole snapshot (pure).
+//! - [`log`]: appends deltas.
 //!
-//! Everything here blocks: [`keep`](super::keep) decides when it is called, and not on which thread.
+//! The whole one is written aside, synced and renamed, so a crash leaves the old one or the new one. Then the deltas
+//! are dropped. What a crash leaves of them names another whole snapshot as their base, and is passed over; so at each
+//! step the folder has exactly one state, and none older than what was durable before:
+//!
+//! ```text
+//! base 5, deltas of 5: 6 7 --write aside--> the same --rename--> base 7, deltas of 5 --drop--> base 7
+//!     base 7 --append 8--> base 7, deltas of 7 by half: none yet --synced--> base 7, deltas of 7: 8
+//! ```
+//!
+//! The files have private keys in them: only the owner may read them. Everything here blocks: [`keep`](super::keep)
+//! decides when it is called, and not on which thread.
+
+mod deltas;
+mod fold;
+mod log;
+mod whole;
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use inlet_proto::v1;
 use prost::Message as _;
-use prost::encoding::message;
-use sha2::{Digest as _, Sha256};
 
 use super::CompleteSnapshot;
 use super::exchange::MAX_SNAPSHOT_BYTES;
+use deltas::Deltas;
+use whole::{Checksum, HEADER_BYTES, VERSION};
 
-/// The file.
+pub use deltas::{Damage, encode as encode_delta};
+pub use log::Log;
+
+/// The whole snapshot.
 const FILE: &str = "snapshot";
 /// The next one, while it is written.
 const ASIDE: &str = "snapshot.new";
 /// The last one that could not be used, for inspection.
 const BROKEN: &str = "snapshot.broken";
-/// First bytes of the file.
-const MAGIC: &[u8; 8] = b"inletsnp";
-/// The form that is written.
-const VERSION: u32 = 1;
-/// Magic, version, length, checksum.
-const HEADER_BYTES: usize = 8 + 4 + 8 + 32;
-/// Field number of `Snapshot.upserts`.
-const UPSERTS: u32 = 3;
+/// What has changed since the whole snapshot.
+const DELTAS: &str = "snapshot.deltas";
+/// The last ones that could not be used, for inspection.
+const BROKEN_DELTAS: &str = "snapshot.deltas.broken";
 /// Only the owner reads private keys.
 const FILE_MODE: u32 = 0o600;
 
@@ -40,6 +54,17 @@ const FILE_MODE: u32 = 0o600;
 #[derive(Debug)]
 pub struct Disk {
     folder: PathBuf,
+}
+
+/// What was kept.
+#[derive(Debug)]
+pub struct Loaded {
+    /// Whole, with all that has followed.
+    pub snapshot: v1::Snapshot,
+    /// Where the next delta goes; `None` = the next write must be a whole snapshot.
+    pub log: Option<Log>,
+    /// Why `snapshot` may be older than what was kept.
+    pub damage: Option<Damage>,
 }
 
 /// Why there is no kept snapshot although there is a file.
@@ -73,6 +98,12 @@ pub enum LoadError {
     /// Not what its form says, although nothing is damaged.
     #[error("its content cannot be read: {0}")]
     Content(#[from] prost::DecodeError),
+    /// Not what its form says, although it can be read.
+    #[error("it is not a complete snapshot")]
+    Incomplete,
+    /// Nothing that may be in force.
+    #[error("{0}")]
+    Refused(String),
 }
 
 impl Disk {
@@ -84,39 +115,85 @@ impl Disk {
     }
 
     /// Reads the kept snapshot; `None` = there is no file.
-    pub fn load(&self) -> Result<Option<v1::Snapshot>, LoadError> {
+    pub fn load(&self) -> Result<Option<Loaded>, LoadError> {
         let path = self.path(FILE);
         let bytes = match read(&path) {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(LoadError::Io { path, error }),
             Ok(bytes) => bytes,
         };
-        decode(&bytes).map(Some)
+        let (content, base) = whole::unwrap(&bytes)?;
+        let snapshot = v1::Snapshot::decode(content)?;
+        let (deltas, damage) = match self.deltas(&base) {
+            Ok(None) => (Vec::new(), None),
+            Ok(Some(found)) => (found.deltas, found.damage),
+            Err(damage) => (Vec::new(), Some(damage)),
+        };
+        if deltas.is_empty() {
+            let log = Log::new(self.path(DELTAS), base, content.len());
+            return Ok(Some(Loaded {
+                snapshot,
+                log: damage.is_none().then_some(log),
+                damage,
+            }));
+        }
+        let (snapshot, misfit) = fold::fold(snapshot, deltas, Instant::now())?;
+        Ok(Some(Loaded {
+            snapshot,
+            log: None,
+            damage: misfit.or(damage),
+        }))
     }
 
-    /// Moves a file that cannot be used out of the way, over the last such one; says where it is then.
+    /// What follows the whole snapshot with this checksum; `None` = nothing.
+    fn deltas(&self, base: &Checksum) -> Result<Option<Deltas>, Damage> {
+        match read(&self.path(DELTAS)) {
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(Damage::Io(error.kind())),
+            Ok(bytes) => Ok(deltas::parse(&bytes)?.filter(|found| found.base == *base)),
+        }
+    }
+
+    /// Moves a snapshot that cannot be used out of the way, over the last such one, and its deltas with it; says where
+    /// it is then.
     pub fn set_aside(&self) -> io::Result<PathBuf> {
         let broken = self.path(BROKEN);
         fs::rename(self.path(FILE), &broken)?;
-        self.sync_folder()?;
+        match fs::rename(self.path(DELTAS), self.path(BROKEN_DELTAS)) {
+            Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        sync_folder(&broken)?;
+        Ok(broken)
+    }
+
+    /// Gives damaged deltas another name, over the last such ones; says which. They keep their own name, too, until
+    /// the next whole snapshot has what was good in them.
+    pub fn save_damaged_deltas(&self) -> io::Result<PathBuf> {
+        let broken = self.path(BROKEN_DELTAS);
+        remove(&broken)?;
+        fs::hard_link(self.path(DELTAS), &broken)?;
+        sync_folder(&broken)?;
         Ok(broken)
     }
 
     /// Keeps `snapshot` in place of what is there; durable when this returns. On an error the old one is still there.
-    pub fn store(&self, snapshot: &CompleteSnapshot) -> io::Result<()> {
+    pub fn store(&self, snapshot: &CompleteSnapshot) -> io::Result<Log> {
         let aside = self.path(ASIDE);
-        let stored = write(&aside, &encode(snapshot))
+        let content = whole::content(snapshot);
+        let header = whole::header(&content);
+        let stored = write(&aside, &[&header, &content])
             .and_then(|()| fs::rename(&aside, self.path(FILE)))
-            .and_then(|()| self.sync_folder());
+            .and_then(|()| sync_folder(&aside));
         if stored.is_err() {
             // A full disk needs the room; whether this works out is no further news.
             let _ = fs::remove_file(&aside);
         }
-        stored
-    }
-
-    fn sync_folder(&self) -> io::Result<()> {
-        File::open(&self.folder)?.sync_all()
+        stored?;
+        // If they stay, nobody takes them for those of this snapshot.
+        let _ = fs::remove_file(self.path(DELTAS));
+        let base = whole::checksum(&content);
+        Ok(Log::new(self.path(DELTAS), base, content.len()))
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -124,11 +201,12 @@ impl Disk {
     }
 }
 
-/// The snapshot that a file holds, from its first byte to its last.
+/// The whole snapshot that a file holds, from its first byte to its last; what follows it is in another file.
 ///
 /// Errors: all but [`LoadError::Io`].
 pub fn decode(file: &[u8]) -> Result<v1::Snapshot, LoadError> {
-    Ok(v1::Snapshot::decode(unwrap(file)?)?)
+    let (content, _) = whole::unwrap(file)?;
+    Ok(v1::Snapshot::decode(content)?)
 }
 
 /// At most one byte more than a snapshot may have.
@@ -139,191 +217,38 @@ fn read(path: &Path) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-fn write(path: &Path, content: &[u8]) -> io::Result<()> {
-    // One that was left by a crash may have been made by anybody, with any mode.
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
-        _ => {}
+fn write(path: &Path, chunks: &[&[u8]]) -> io::Result<()> {
+    let mut file = create(path)?;
+    for chunk in chunks {
+        file.write_all(chunk)?;
     }
-    let mut options = OpenOptions::new();
-    let mut file = options
-        .write(true)
-        .create_new(true)
-        .mode(FILE_MODE)
-        .open(path)?;
-    file.write_all(&header(content))?;
-    file.write_all(content)?;
     file.sync_all()
 }
 
-fn header(content: &[u8]) -> Vec<u8> {
-    let mut header = Vec::with_capacity(HEADER_BYTES);
-    header.extend(MAGIC);
-    header.extend(VERSION.to_le_bytes());
-    header.extend((content.len() as u64).to_le_bytes());
-    header.extend(Sha256::digest(content));
-    header
+/// A new file in place of what has the name.
+fn create(path: &Path) -> io::Result<File> {
+    // One that was left by a crash may have been made by anybody, with any mode.
+    remove(path)?;
+    let mut options = OpenOptions::new();
+    options
+        .write(true)
+        .create_new(true)
+        .mode(FILE_MODE)
+        .open(path)
 }
 
-/// The content of a file, checked.
-fn unwrap(bytes: &[u8]) -> Result<&[u8], LoadError> {
-    let mut rest = bytes;
-    let mut field = |length| rest.split_off(..length).ok_or(LoadError::Foreign);
-    if field(MAGIC.len())? != MAGIC {
-        return Err(LoadError::Foreign);
+fn remove(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
     }
-    let version = u32::from_le_bytes(array(field(4)?)?);
-    if version != VERSION {
-        return Err(LoadError::Version(version));
-    }
-    let expected = u64::from_le_bytes(array(field(8)?)?);
-    let checksum: [u8; 32] = array(field(32)?)?;
-    let found = rest.len() as u64;
-    if found != expected {
-        return Err(LoadError::Length { expected, found });
-    }
-    if checksum != *Sha256::digest(rest) {
-        return Err(LoadError::Checksum);
-    }
-    Ok(rest)
 }
 
-fn array<const N: usize>(bytes: &[u8]) -> Result<[u8; N], LoadError> {
-    bytes.try_into().map_err(|_| LoadError::Foreign)
-}
-
-/// A snapshot, put together from encoded fields: building the message itself would clone every resource.
-fn encode(snapshot: &CompleteSnapshot) -> Vec<u8> {
-    let frame = v1::Snapshot {
-        revision: snapshot.revision,
-        digest: snapshot.digest.to_bytes(),
-        part: 1,
-        parts: 1,
-        ..Default::default()
-    };
-    let mut bytes = frame.encode_to_vec();
-    for resource in &snapshot.resources {
-        message::encode(UPSERTS, &**resource, &mut bytes);
-    }
-    bytes
+/// Makes durable that a file has its name.
+fn sync_folder(file: &Path) -> io::Result<()> {
+    let folder = file.parent().unwrap_or_else(|| Path::new("."));
+    File::open(folder)?.sync_all()
 }
 
 #[cfg(test)]
-mod tests {
-    use std::os::unix::fs::PermissionsExt as _;
-    use std::sync::Arc;
-
-    use inlet_proto::digest::Digest;
-
-    use super::*;
-
-    fn snapshot(revision: u64, groups: usize) -> CompleteSnapshot {
-        let group = |number| {
-            v1::TargetGroup {
-                name: format!("g{number}"),
-                revision,
-                ..Default::default()
-            }
-            .into()
-        };
-        let mut digest = Digest::default();
-        let resources: Vec<Arc<v1::Resource>> =
-            (0..groups).map(|number| Arc::new(group(number))).collect();
-        for resource in &resources {
-            digest.add(&resource.key().unwrap(), revision);
-        }
-        CompleteSnapshot {
-            revision,
-            digest,
-            resources,
-        }
-    }
-
-    fn kept(groups: usize) -> (tempfile::TempDir, Disk) {
-        let folder = tempfile::tempdir().unwrap();
-        let disk = Disk::new(folder.path());
-        disk.store(&snapshot(7, groups)).unwrap();
-        (folder, disk)
-    }
-
-    #[test]
-    fn what_was_stored_last_is_loaded() {
-        let (_folder, disk) = kept(3);
-        disk.store(&snapshot(8, 2)).unwrap();
-        let loaded = disk.load().unwrap().unwrap();
-        let expected = snapshot(8, 2);
-        assert_eq!((loaded.revision, loaded.base_revision), (8, 0));
-        assert_eq!((loaded.part, loaded.parts), (1, 1));
-        assert_eq!(loaded.digest, expected.digest.to_bytes());
-        let resources: Vec<_> = loaded.upserts.into_iter().map(Arc::new).collect();
-        assert_eq!(resources, expected.resources);
-    }
-
-    #[test]
-    fn nothing_kept_is_no_mistake() {
-        let folder = tempfile::tempdir().unwrap();
-        assert!(Disk::new(folder.path()).load().unwrap().is_none());
-    }
-
-    #[test]
-    fn only_the_owner_may_read_private_keys() {
-        let (_folder, disk) = kept(1);
-        let mode = fs::metadata(disk.path(FILE)).unwrap().permissions().mode();
-        assert_eq!(mode & 0o777, FILE_MODE);
-    }
-
-    #[test]
-    fn a_file_that_was_cut_off_or_changed_anywhere_is_noticed() {
-        let (_folder, disk) = kept(2);
-        let whole = fs::read(disk.path(FILE)).unwrap();
-        for at in 0..whole.len() {
-            let mut changed = whole.clone();
-            changed[at] ^= 0x40;
-            for bad in [&whole[..at], &changed[..]] {
-                fs::write(disk.path(FILE), bad).unwrap();
-                assert!(disk.load().is_err(), "byte {at}");
-            }
-        }
-        let longer = [&whole[..], b"x"].concat();
-        fs::write(disk.path(FILE), longer).unwrap();
-        assert!(matches!(disk.load(), Err(LoadError::Length { .. })));
-    }
-
-    #[test]
-    fn what_cannot_be_used_is_said_and_kept_once() {
-        let content = |version: u32, content: &[u8]| {
-            let mut header = header(content);
-            header[8..12].copy_from_slice(&version.to_le_bytes());
-            [header, content.to_vec()].concat()
-        };
-        let (_folder, disk) = kept(1);
-        for (bytes, expected) in [
-            (b"hello".to_vec(), "it is not a kept snapshot"),
-            (
-                content(2, b"x"),
-                "it has the form 2, and this agent knows form 1",
-            ),
-            (content(1, b"\xff"), "its content cannot be read"),
-        ] {
-            fs::write(disk.path(FILE), &bytes).unwrap();
-            let error = disk.load().unwrap_err().to_string();
-            assert!(error.starts_with(expected), "{error}");
-            let broken = disk.set_aside().unwrap();
-            assert_eq!(fs::read(broken).unwrap(), bytes);
-            assert!(disk.load().unwrap().is_none());
-        }
-        let files = fs::read_dir(&disk.folder).unwrap().count();
-        assert_eq!(files, 1, "broken ones do not pile up");
-    }
-
-    #[test]
-    fn a_failed_store_leaves_the_old_one_and_a_crashed_one_is_no_obstacle() {
-        let (folder, disk) = kept(1);
-        fs::write(disk.path(ASIDE), b"half").unwrap();
-        disk.store(&snapshot(8, 1)).unwrap();
-        // A folder in its place cannot be replaced by a file.
-        fs::create_dir(folder.path().join(ASIDE)).unwrap();
-        assert!(disk.store(&snapshot(9, 1)).is_err());
-        assert_eq!(disk.load().unwrap().unwrap().revision, 8);
-    }
-}
+mod tests;

@@ -69,6 +69,8 @@ pub enum Output {
         revision: u64,
         /// What differs from the view in force, removed keys included.
         changed: BTreeSet<Key>,
+        /// It came whole and not as a delta.
+        is_complete: bool,
     },
     /// Tell that a revision is in force.
     Ack(u64),
@@ -258,12 +260,17 @@ impl Exchange {
     /// Lays a whole snapshot over the view, if it fits.
     fn stage(&mut self, collected: Collected, now: Instant, answer: bool) -> Output {
         let revision = collected.revision();
+        let is_complete = collected.is_complete();
         match collected.finish(self.revision, &self.view, self.digest) {
             Ok(mut staged) => {
                 let changed = staged.delta.keys().cloned().collect();
                 swap(&mut self.view, &mut staged.delta);
                 self.phase = Phase::Deciding { staged, answer };
-                Output::Apply { revision, changed }
+                Output::Apply {
+                    revision,
+                    changed,
+                    is_complete,
+                }
             }
             Err(Mistake::Resync) => self.hello(now, true),
             Err(Mistake::Refuse(reasons)) => {

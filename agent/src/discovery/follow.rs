@@ -16,9 +16,9 @@ use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use super::apply::Applier;
-use super::disk::{Disk, LoadError};
+use super::disk::{Damage, Disk, LoadError, Log, encode_delta};
 use super::exchange::{Exchange, Input, Output};
-use super::keep::Keeper;
+use super::keep::{Due, Keeper};
 use super::stream::{Event, Link};
 use super::{Ask, Identity};
 use crate::metrics::AgentFacts;
@@ -27,6 +27,8 @@ use crate::metrics::AgentFacts;
 const REPORT_INTERVAL: Duration = Duration::from_secs(30);
 /// Verdicts in one message, so that it stays well below 4 MiB.
 const MAX_VERDICTS: usize = 8_000;
+/// Resources in a delta that is appended on disk; with more, the snapshot is written whole.
+const MAX_APPENDED: usize = 10_000;
 /// Reasons of one refusal that are logged.
 const MAX_LOGGED: usize = 20;
 
@@ -127,13 +129,20 @@ impl Follower {
 
     async fn observe(&mut self, input: Input) {
         match self.exchange.observe(input, now()) {
-            Some(Output::Apply { revision, changed }) => {
-                let decision = match self.apply(revision, &changed).await {
-                    Ok(()) => Input::Applied,
-                    Err(reasons) => Input::Refused(reasons),
+            Some(Output::Apply {
+                revision,
+                changed,
+                is_complete,
+            }) => {
+                let answer = match self.apply(revision, &changed).await {
+                    Ok(()) => {
+                        let answer = self.exchange.observe(Input::Applied, now());
+                        self.announce();
+                        self.keep((!is_complete).then_some(&changed)).await;
+                        answer
+                    }
+                    Err(reasons) => self.exchange.observe(Input::Refused(reasons), now()),
                 };
-                let answer = self.exchange.observe(decision, now());
-                self.settle().await;
                 self.perform(answer).await;
             }
             output => self.perform(output).await,
@@ -155,22 +164,30 @@ impl Follower {
         applied
     }
 
-    /// A decision was taken: shows it, and keeps what is in force now if it is not kept yet.
-    async fn settle(&mut self) {
+    /// Something else is in force: shows it.
+    fn announce(&mut self) {
         self.show();
         if let Some(revision) = self.facts.revision {
             self.lines.revision.send_replace(revision);
         }
+    }
+
+    /// Keeps what is in force now, if it is not kept yet; `changed` = what differs from what is kept, if it is known.
+    /// An answer that follows means kept, unless the disk has failed.
+    async fn keep(&mut self, changed: Option<&BTreeSet<Key>>) {
         let in_force = (self.exchange.revision(), self.exchange.digest());
-        if self.kept != in_force {
-            self.kept = in_force;
-            self.keeper.note();
-            if self.keeper.is_free() {
-                self.keeper.begin(|| self.exchange.in_force());
-                // An answer means kept, unless the disk is slow or there is a burst.
-                self.keeper.wait().await;
-            }
+        let kept = std::mem::replace(&mut self.kept, in_force);
+        if kept == in_force {
+            return;
         }
+        self.keeper.note(match changed {
+            Some(changed) if changed.len() <= MAX_APPENDED => {
+                let view = self.exchange.view();
+                Due::Delta(encode_delta(kept.0, in_force, view, changed))
+            }
+            _ => Due::Whole,
+        });
+        self.keeper.settle(|| self.exchange.in_force()).await;
     }
 
     async fn perform(&mut self, output: Option<Output>) {
@@ -257,42 +274,63 @@ impl Follower {
     async fn restore(&mut self) {
         let disk = Arc::clone(&self.disk);
         let loaded = tokio::task::spawn_blocking(move || disk.load()).await;
-        let snapshot = match loaded.expect("loading does not panic") {
+        let loaded = match loaded.expect("loading does not panic") {
             Ok(None) => return,
-            Ok(Some(snapshot)) => snapshot,
+            Ok(Some(loaded)) => loaded,
             Err(error @ LoadError::Io { .. }) => {
                 return tracing::error!(%error, "the kept snapshot is not used; waiting for a complete one");
             }
             Err(error) => return self.set_aside(&error.to_string()),
         };
-        match self.exchange.observe(Input::Part(snapshot), now()) {
-            Some(Output::Apply { revision, changed }) => {
-                self.restore_view(revision, &changed).await
-            }
+        if let Some(damage) = loaded.damage {
+            self.save_damaged_deltas(damage, loaded.snapshot.revision);
+        }
+        match self.exchange.observe(Input::Part(loaded.snapshot), now()) {
+            Some(Output::Apply {
+                revision, changed, ..
+            }) => self.restore_view(revision, &changed, loaded.log).await,
             Some(Output::Nack { reasons, .. }) => {
                 let reason = reasons.first().map_or("", |reason| &reason.message);
                 self.set_aside(reason);
             }
             _ => {
                 self.exchange.observe(Input::Lost, now());
-                self.set_aside("it is not a complete snapshot");
+                self.set_aside(&LoadError::Incomplete.to_string());
             }
         }
     }
 
-    async fn restore_view(&mut self, revision: u64, changed: &BTreeSet<Key>) {
+    async fn restore_view(&mut self, revision: u64, changed: &BTreeSet<Key>, log: Option<Log>) {
         // Whatever comes of it, this is what the disk has.
         self.kept = self.exchange.staged().unwrap_or_default();
         match self.apply(revision, changed).await {
             Ok(()) => {
                 self.exchange.observe(Input::Applied, now());
+                self.keeper.follow(log);
                 tracing::info!(revision, "the kept snapshot is in force");
-                self.settle().await;
+                self.announce();
             }
             Err(reasons) => {
                 self.note_refusal("cannot put the kept snapshot in force", revision, &reasons);
                 self.exchange.observe(Input::Refused(reasons), now());
             }
+        }
+    }
+
+    fn save_damaged_deltas(&self, damage: Damage, revision: u64) {
+        match self.disk.save_damaged_deltas() {
+            Ok(path) => tracing::error!(
+                revision,
+                reason = %damage,
+                kept_as = %path.display(),
+                "the kept snapshot's deltas are broken and were set aside; going on with what is before the damage"
+            ),
+            Err(error) => tracing::error!(
+                revision,
+                reason = %damage,
+                %error,
+                "the kept snapshot's deltas are broken and cannot be set aside; going on with what is before the damage"
+            ),
         }
     }
 

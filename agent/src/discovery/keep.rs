@@ -1,126 +1,182 @@
-//! When the snapshot in force is written to disk: soon, but never in the way of the next change.
+//! When what is in force is written to disk: at once, and the answer to the control plane waits for it.
 //!
-//! The latest wins: while one is written or the disk rests, newer ones only make it due again. The disk rests after
-//! each write for `REST_FACTOR` times as long as it took, at most `MAX_REST`, so that a burst of changes to a big
-//! configuration does not become a burst of big writes. What is not kept yet when the agent is killed is fetched from
-//! the control plane as a delta.
+//! A change is appended as a delta, which costs what it changes. What cannot be - the first snapshot, a complete one,
+//! one after a failure, and one when the deltas have become too long - is written whole; the last of these in the
+//! background, and only a change that comes meanwhile waits for it. One write at a time: behind a slow disk changes
+//! gather at the control plane, which sends the next one when the last one was answered.
+//!
+//! A disk that is full, broken or hangs does not stop the agent from following: then answers go out without it, which
+//! a metric and the log say, until a whole snapshot or what hung is on disk.
 //!
 //! ```text
-//! Clean --note--> Due --begin--> Writing --ok--> Clean, resting
-//!                  ^                |---failed--> Due, resting for RETRY_REST
-//!                  |----note--------|
+//! Kept --note--> Due --begin--> Writing --ok--> Kept, or Due (whole) in the background if the deltas are too long
+//!                 ^                |---failed--> Due (whole), resting for RETRY_REST
+//!                 |----note--------|---not ok within ANSWER_PATIENCE--> Late: nobody waits for it; ends as Writing
 //! ```
+//!
+//! Invariant: a delta is appended only behind exactly the state that it builds on.
 
-use std::io;
+use std::io::{self, ErrorKind};
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::task::JoinHandle;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 use super::CompleteSnapshot;
-use super::disk::Disk;
+use super::disk::{Disk, Log};
 
-/// How much longer the disk rests than it writes.
-const REST_FACTOR: u32 = 9;
-/// Longest rest after a write.
-const MAX_REST: Duration = Duration::from_secs(1);
 /// Rest after a write that failed.
 const RETRY_REST: Duration = Duration::from_secs(10);
-/// How long the answer to the control plane waits for the disk if the disk is free.
-const ANSWER_PATIENCE: Duration = Duration::from_millis(250);
+/// How long the answer to the control plane waits for the disk.
+const ANSWER_PATIENCE: Duration = Duration::from_secs(3);
 /// How long the end of the agent waits for the disk.
 const FLUSH_PATIENCE: Duration = Duration::from_secs(5);
 
-/// Keeps the newest snapshot on disk.
+/// Keeps what is in force on disk.
 #[derive(Debug)]
 pub struct Keeper {
     disk: Arc<Disk>,
-    /// What is in force is not what was written, or is being written.
-    is_due: bool,
+    due: Due,
+    /// Where deltas go; `None` = it is being written to, or the next write must be whole.
+    log: Option<Log>,
     writing: Option<Writing>,
+    /// No write begins before.
     rested_at: Instant,
     has_failed: bool,
 }
 
+/// How what is in force differs from what was written, or is being written.
+#[derive(Debug, Default, PartialEq)]
+pub enum Due {
+    /// Not at all.
+    #[default]
+    Nothing,
+    /// By this encoded delta.
+    Delta(Vec<u8>),
+    /// By more, or nobody knows: it is to be written whole.
+    Whole,
+}
+
 #[derive(Debug)]
 struct Writing {
-    since: Instant,
-    task: JoinHandle<io::Result<()>>,
+    /// Gives the log back if all went well.
+    task: JoinHandle<io::Result<Log>>,
+    /// It has used up the patience of an answer.
+    is_late: bool,
 }
 
 impl Keeper {
-    /// Nothing is due yet.
+    /// Nothing is due yet, and nothing is on disk.
     pub fn new(disk: Arc<Disk>) -> Self {
         Self {
             disk,
-            is_due: false,
+            due: Due::Nothing,
+            log: None,
             writing: None,
             rested_at: Instant::now(),
             has_failed: false,
         }
     }
 
-    /// Something else is in force than before.
-    pub fn note(&mut self) {
-        self.is_due = true;
+    /// What was loaded is in force, and deltas go to `log`; `None` = it is to be written whole, without haste.
+    pub fn follow(&mut self, log: Option<Log>) {
+        if log.is_none() {
+            self.due = Due::Whole;
+        }
+        self.log = log;
     }
 
-    /// The last write failed: what is on disk is older than what is in force.
+    /// Something else is in force than before.
+    pub fn note(&mut self, change: Due) {
+        self.due = match self.due {
+            Due::Nothing => change,
+            Due::Delta(_) | Due::Whole => Due::Whole,
+        };
+    }
+
+    /// What is on disk is older than what is in force, and the disk is the reason.
     pub fn has_failed(&self) -> bool {
         self.has_failed
     }
 
-    /// Whether a write may begin now.
-    pub fn is_free(&self) -> bool {
-        self.is_due && self.writing.is_none() && self.rested_at <= Instant::now()
-    }
-
-    /// Waits until a write has ended, or one may begin: see [`Keeper::is_free`]. Pending while there is nothing to do.
+    /// Waits until a write has ended, or one may begin: see [`Keeper::begin`]. Pending while there is nothing to do.
     pub async fn turn(&mut self) {
         if self.writing.is_some() {
             return self.end().await;
         }
-        match self.is_due {
+        match self.is_due() {
             true => tokio::time::sleep_until(self.rested_at).await,
             false => std::future::pending().await,
         }
     }
 
-    /// Begins to write, if it may.
+    /// Begins to write, if something is due and a write may begin.
     pub fn begin(&mut self, snapshot: impl FnOnce() -> CompleteSnapshot) {
-        if self.is_free() {
-            self.start(snapshot());
+        if self.is_due() && self.writing.is_none() && self.has_rested() {
+            self.start(snapshot);
         }
     }
 
-    /// Waits for a write that has begun, but not long.
-    pub async fn wait(&mut self) {
-        // Going on without it is what the time is for.
-        let _ = tokio::time::timeout(ANSWER_PATIENCE, self.end()).await;
+    /// Writes what was noted and waits until it is on disk, unless the disk is known to be in trouble or takes longer
+    /// than `ANSWER_PATIENCE`.
+    pub async fn settle(&mut self, snapshot: impl FnOnce() -> CompleteSnapshot) {
+        self.settle_within(ANSWER_PATIENCE, snapshot).await;
+    }
+
+    async fn settle_within(
+        &mut self,
+        patience: Duration,
+        snapshot: impl FnOnce() -> CompleteSnapshot,
+    ) {
+        let is_late = self.writing.as_ref().is_some_and(|writing| writing.is_late);
+        if is_late || !self.has_rested() {
+            return;
+        }
+        let written = async {
+            self.end().await;
+            self.begin(snapshot);
+            self.end().await;
+        };
+        if timeout(patience, written).await.is_err() {
+            self.lose_patience(patience);
+        }
     }
 
     /// Writes what is not written yet, within `FLUSH_PATIENCE`; the disk need not have rested.
     pub async fn flush(&mut self, snapshot: impl FnOnce() -> CompleteSnapshot) {
         let all = async {
             self.end().await;
-            if self.is_due {
-                self.start(snapshot());
+            if self.is_due() {
+                self.start(snapshot);
                 self.end().await;
             }
         };
-        if tokio::time::timeout(FLUSH_PATIENCE, all).await.is_err() {
+        if timeout(FLUSH_PATIENCE, all).await.is_err() {
             tracing::warn!("the disk is too slow: the newest snapshot may not be kept");
         }
     }
 
-    fn start(&mut self, snapshot: CompleteSnapshot) {
-        self.is_due = false;
-        let disk = Arc::clone(&self.disk);
-        self.writing = Some(Writing {
-            since: Instant::now(),
-            task: tokio::task::spawn_blocking(move || disk.store(&snapshot)),
-        });
+    fn is_due(&self) -> bool {
+        self.due != Due::Nothing
+    }
+
+    fn has_rested(&self) -> bool {
+        self.rested_at <= Instant::now()
+    }
+
+    fn start(&mut self, snapshot: impl FnOnce() -> CompleteSnapshot) {
+        let task = match (std::mem::take(&mut self.due), self.log.take()) {
+            (Due::Delta(delta), Some(log)) if log.takes(delta.len()) => {
+                tokio::task::spawn_blocking(move || log.append(&delta))
+            }
+            _ => {
+                let (disk, snapshot) = (Arc::clone(&self.disk), snapshot());
+                tokio::task::spawn_blocking(move || disk.store(&snapshot))
+            }
+        };
+        let is_late = false;
+        self.writing = Some(Writing { task, is_late });
     }
 
     /// Waits for the write under way, if there is one. Can be dropped at any time.
@@ -129,121 +185,46 @@ impl Keeper {
             return;
         };
         let ended = (&mut writing.task).await;
-        let took = writing.since.elapsed();
         self.writing = None;
-        let result = ended.unwrap_or_else(|panic| Err(io::Error::other(panic)));
-        self.rested_at = Instant::now() + rest(took, result.is_ok());
-        self.judge(result);
+        match ended.unwrap_or_else(|panic| Err(io::Error::other(panic))) {
+            Ok(log) => self.succeed(log),
+            Err(error) => {
+                self.due = Due::Whole;
+                self.rested_at = Instant::now() + RETRY_REST;
+                self.fail(&error);
+            }
+        }
     }
 
-    fn judge(&mut self, result: io::Result<()>) {
-        let failed_before = std::mem::replace(&mut self.has_failed, result.is_err());
-        self.is_due |= self.has_failed;
-        match result {
-            Ok(()) if failed_before => {
-                tracing::info!("the snapshot in force is kept on disk again");
-            }
-            Err(error) if !failed_before => tracing::error!(
+    fn succeed(&mut self, log: Log) {
+        if self.has_failed && !self.is_due() {
+            self.has_failed = false;
+            tracing::info!("the snapshot in force is kept on disk again");
+        }
+        if log.is_full() {
+            self.due = Due::Whole;
+        }
+        self.log = Some(log);
+    }
+
+    fn lose_patience(&mut self, patience: Duration) {
+        if let Some(writing) = &mut self.writing {
+            writing.is_late = true;
+        }
+        let why = format!("a write has not ended within {patience:?}");
+        self.fail(&io::Error::new(ErrorKind::TimedOut, why));
+    }
+
+    fn fail(&mut self, error: &io::Error) {
+        if !std::mem::replace(&mut self.has_failed, true) {
+            tracing::error!(
                 %error,
                 "cannot keep the snapshot in force on disk: serving goes on, but a restart without the control plane \
                  would come up with an older one"
-            ),
-            _ => {}
+            );
         }
-    }
-}
-
-fn rest(took: Duration, ok: bool) -> Duration {
-    match ok {
-        true => (took * REST_FACTOR).min(MAX_REST),
-        false => RETRY_REST,
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use std::fs;
-
-    use inlet_proto::digest::Digest;
-
-    use super::*;
-
-    fn snapshot(revision: u64) -> CompleteSnapshot {
-        CompleteSnapshot {
-            revision,
-            digest: Digest::default(),
-            resources: Vec::new(),
-        }
-    }
-
-    fn keeper(folder: &std::path::Path) -> Keeper {
-        Keeper::new(Arc::new(Disk::new(folder)))
-    }
-
-    fn on_disk(keeper: &Keeper) -> u64 {
-        let loaded = keeper.disk.load().unwrap();
-        loaded.map_or(0, |snapshot| snapshot.revision)
-    }
-
-    #[test]
-    fn the_disk_rests_in_proportion_and_within_bounds() {
-        let ms = Duration::from_millis;
-        assert_eq!(rest(ms(5), true), ms(45));
-        assert_eq!(rest(ms(500), true), MAX_REST);
-        assert_eq!(rest(ms(5), false), RETRY_REST);
-    }
-
-    #[tokio::test]
-    async fn the_first_change_is_written_at_once_and_the_latest_of_a_burst_after_a_rest() {
-        let folder = tempfile::tempdir().unwrap();
-        let mut keeper = keeper(folder.path());
-        assert!(!keeper.is_free());
-        keeper.note();
-        keeper.begin(|| snapshot(1));
-        keeper.end().await;
-        assert_eq!(on_disk(&keeper), 1);
-        keeper.rested_at = Instant::now() + Duration::from_secs(3600);
-        for revision in 2..5 {
-            keeper.note();
-            keeper.begin(|| snapshot(revision));
-        }
-        assert!(keeper.writing.is_none(), "the disk rests");
-        keeper.rested_at = Instant::now();
-        keeper.turn().await;
-        keeper.begin(|| snapshot(5));
-        keeper.turn().await;
-        assert_eq!(on_disk(&keeper), 5);
-        assert!(!keeper.is_due);
-    }
-
-    #[tokio::test]
-    async fn the_end_writes_what_is_left_without_a_rest() {
-        let folder = tempfile::tempdir().unwrap();
-        let mut keeper = keeper(folder.path());
-        keeper.rested_at = Instant::now() + Duration::from_secs(3600);
-        keeper.note();
-        keeper.flush(|| snapshot(3)).await;
-        assert_eq!(on_disk(&keeper), 3);
-        keeper
-            .flush(|| panic!("nothing is left to be written"))
-            .await;
-    }
-
-    #[tokio::test]
-    async fn a_write_that_fails_is_tried_again_and_the_latest_wins() {
-        let folder = tempfile::tempdir().unwrap();
-        let data = folder.path().join("data");
-        let mut keeper = keeper(&data);
-        keeper.note();
-        keeper.begin(|| snapshot(1));
-        keeper.end().await;
-        assert!(keeper.has_failed() && keeper.is_due && !keeper.is_free());
-        fs::create_dir(&data).unwrap();
-        keeper.rested_at = Instant::now();
-        keeper.turn().await;
-        keeper.begin(|| snapshot(2));
-        keeper.end().await;
-        assert!(!keeper.has_failed() && !keeper.is_due);
-        assert_eq!(on_disk(&keeper), 2);
-    }
-}
+mod tests;

@@ -4,6 +4,7 @@ mod plane;
 
 use std::fs;
 
+use inlet_proto::digest::Digest;
 use inlet_proto::v1;
 use inlet_proto::v1::agent_message::Kind as Said;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -12,6 +13,7 @@ use tokio::time::timeout;
 use tonic::Status;
 
 use super::*;
+use crate::discovery::CompleteSnapshot;
 use plane::{DEADLINE, Plane, eventually, snapshot};
 
 fn config(plane: SocketAddr, folder: &Path) -> Config {
@@ -185,7 +187,8 @@ async fn an_agent_starts_from_its_kept_snapshot_and_goes_on_from_there() {
             .apply(snapshot(revision - 1, revision, &[(name, revision)], &all))
             .await;
     }
-    // A burst is not written one by one, but the end writes what is left.
+    let kept = Disk::new(folder.path()).load().unwrap().unwrap();
+    assert_eq!(kept.snapshot.revision, 20, "all that was acknowledged");
     first.shutdown().await;
     let address = plane.address;
     drop((session, plane));
@@ -206,7 +209,7 @@ async fn an_agent_starts_from_its_kept_snapshot_and_goes_on_from_there() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_acknowledged_change_is_kept_when_the_disk_was_free() {
+async fn an_acknowledged_change_is_kept() {
     let folder = tempfile::tempdir().unwrap();
     let mut plane = Plane::start().await;
     let agent = agent(plane.address, folder.path()).await;
@@ -217,8 +220,19 @@ async fn an_acknowledged_change_is_kept_when_the_disk_was_free() {
     session
         .apply(snapshot(0, 1, &[("a", 1)], &[("a", 1)]))
         .await;
-    let kept = Disk::new(folder.path()).load().unwrap().unwrap();
-    assert_eq!(kept.revision, 1);
+    let kept = || Disk::new(folder.path()).load().unwrap().unwrap().snapshot;
+    assert_eq!(kept().revision, 1);
+    session
+        .apply(snapshot(1, 2, &[("b", 2)], &[("a", 1), ("b", 2)]))
+        .await;
+    assert_eq!(kept().revision, 2);
+    assert!(folder.path().join("snapshot.deltas").exists());
+    // A complete one replaces both.
+    session
+        .apply(snapshot(0, 3, &[("c", 3)], &[("c", 3)]))
+        .await;
+    assert_eq!(kept().upserts.len(), 1);
+    assert!(!folder.path().join("snapshot.deltas").exists());
     agent.shutdown().await;
 }
 
@@ -240,6 +254,78 @@ async fn a_broken_kept_snapshot_is_set_aside_and_a_complete_one_asked_for() {
         .await;
     assert_eq!(ready(&mut agent).await, 5);
     agent.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn damaged_deltas_are_saved_and_the_agent_goes_on_from_before_the_damage() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut plane = Plane::start().await;
+    let first = agent(plane.address, folder.path()).await;
+    let (mut session, _) = plane.greeted().await;
+    let all = [("a", 1), ("b", 2), ("c", 3)];
+    for (revision, own) in (1..).zip(all) {
+        let so_far = &all[..revision as usize];
+        session
+            .apply(snapshot(revision - 1, revision, &[own], so_far))
+            .await;
+    }
+    first.shutdown().await;
+    let path = folder.path().join("snapshot.deltas");
+    let mut bytes = fs::read(&path).unwrap();
+    *bytes.last_mut().unwrap() ^= 1;
+    fs::write(&path, &bytes).unwrap();
+
+    let mut second = agent(plane.address, folder.path()).await;
+    assert_eq!(ready(&mut second).await, 2);
+    let broken = folder.path().join("snapshot.deltas.broken");
+    assert_eq!(fs::read(broken).unwrap(), bytes);
+    let (mut session, hello) = plane.greeted().await;
+    assert_eq!(hello.revision, 2);
+    session.apply(snapshot(2, 3, &[all[2]], &all)).await;
+    let kept = Disk::new(folder.path()).load().unwrap().unwrap();
+    assert_eq!((kept.snapshot.revision, kept.damage), (3, None));
+    second.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_kept_snapshot_that_cannot_be_had_now_stays_on_disk() {
+    let taken = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let listener = v1::Listener {
+        name: "shop/http".to_owned(),
+        revision: 7,
+        protocol: v1::Protocol::Http.into(),
+        port: taken.local_addr().unwrap().port().into(),
+        ..Default::default()
+    };
+    let listener: v1::Resource = listener.into();
+    let mut digest = Digest::default();
+    digest.add(&listener.key().unwrap(), 7);
+    let folder = tempfile::tempdir().unwrap();
+    let kept = CompleteSnapshot {
+        revision: 7,
+        digest,
+        resources: vec![Arc::new(listener.clone())],
+    };
+    Disk::new(folder.path()).store(&kept).unwrap();
+
+    let mut plane = Plane::start().await;
+    let agent = agent(plane.address, folder.path()).await;
+    let (mut session, hello) = plane.greeted().await;
+    assert_eq!(hello.revision, 0);
+    session
+        .send(v1::Snapshot {
+            revision: 7,
+            upserts: vec![listener],
+            digest: digest.to_bytes(),
+            part: 1,
+            parts: 1,
+            ..Default::default()
+        })
+        .await;
+    assert!(matches!(session.answer().await, Some(Said::Nack(_))));
+    agent.shutdown().await;
+    let kept = Disk::new(folder.path()).load().unwrap().unwrap();
+    assert_eq!(kept.snapshot.revision, 7);
 }
 
 #[tokio::test(flavor = "multi_thread")]

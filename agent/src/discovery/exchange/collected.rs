@@ -80,6 +80,11 @@ impl Collected {
         self.revision
     }
 
+    /// It builds on nothing.
+    pub(super) fn is_complete(&self) -> bool {
+        self.base_revision == 0
+    }
+
     /// Takes the next part's place in the order; says whether it is the last one.
     pub(super) fn take(&mut self, part: &v1::Snapshot) -> Result<bool, OutOfTurn> {
         let follows = part.part == self.taken + 1
@@ -154,7 +159,7 @@ impl Collected {
         if self.revision == 0 && !view.is_empty() {
             return Err(Mistake::Refuse(vec![emptied(revision)]));
         }
-        let is_complete = self.base_revision == 0;
+        let is_complete = self.is_complete();
         if !is_complete && self.base_revision != revision {
             return Err(Mistake::Resync);
         }

@@ -100,7 +100,9 @@ fn describe(output: Option<Output>) -> String {
     match output {
         None => String::new(),
         Some(Output::Hello { revision, .. }) => format!("hello {revision}"),
-        Some(Output::Apply { revision, changed }) => {
+        Some(Output::Apply {
+            revision, changed, ..
+        }) => {
             let names: Vec<_> = changed.into_iter().map(|key| key.name).collect();
             format!("apply {revision}: {}", names.join(" "))
         }
