@@ -109,8 +109,9 @@ impl Agent {
     pub(crate) fn start(&mut self, rng: Rng, now: Instant) -> u64 {
         let mut process = Process::new(rng);
         let kept = self.kept.as_ref().map(complete);
-        if let Some(Output::Apply { revision, changed }) =
-            kept.and_then(|kept| process.exchange.observe(Input::Part(kept), now))
+        if let Some(Output::Apply {
+            revision, changed, ..
+        }) = kept.and_then(|kept| process.exchange.observe(Input::Part(kept), now))
         {
             let tried = process.try_apply(revision, &changed, &self.taken);
             let is_in_force = tried.is_ok();
@@ -277,7 +278,9 @@ impl Process {
 
     fn take(&mut self, input: Input, now: Instant) -> Option<Output> {
         match self.exchange.observe(input, now) {
-            Some(Output::Apply { revision, changed }) => {
+            Some(Output::Apply {
+                revision, changed, ..
+            }) => {
                 self.deciding = Some(Deciding { revision, changed });
                 None
             }

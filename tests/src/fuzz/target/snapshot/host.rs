@@ -181,6 +181,9 @@ impl Host {
             Err(LoadError::Length { .. }) => Step::Unread("length"),
             Err(LoadError::Checksum) => Step::Unread("checksum"),
             Err(LoadError::Content(_)) => Step::Unread("content"),
+            Err(LoadError::Incomplete | LoadError::Refused(_)) => {
+                panic!("decoding looks at one file, and puts nothing together")
+            }
         };
         // What is not a whole complete snapshot is given up by the one who reads it.
         self.observe(Input::Lost);
@@ -190,7 +193,9 @@ impl Host {
     fn observe(&mut self, input: Input) -> Step {
         match self.exchange.observe(input, self.now) {
             None => Step::Nothing,
-            Some(Output::Apply { revision, changed }) => self.decide(revision, &changed),
+            Some(Output::Apply {
+                revision, changed, ..
+            }) => self.decide(revision, &changed),
             Some(Output::Hello { revision, .. }) => {
                 assert_eq!(revision, self.revision, "Hello with what is not in force");
                 Step::Hello
