@@ -1,9 +1,9 @@
 //! HTTP/1.1, both sides: the engine.
 //!
-//! Follow a request: [`connection`] (one task per client) -> `client` (waits for a head) -> [`request`] (parsed, judged)
-//! -> `exchange` (rule, target, connection, both directions) -> `record` (counted and logged once). [`forward`] writes
-//! the head for the target, [`response`] judges what comes back, [`respond`] is failure -> response. [`pool`] keeps idle
-//! connections to targets.
+//! Follow a request: [`connection`] (one task per client) -> `client` (waits for a head, takes the table) -> `exchange`
+//! (head judged by [`request`], then rule, target, connection, both directions) -> `record` (counted and logged once).
+//! [`forward`] writes the head for the target, [`response`] judges what comes back, [`respond`] is failure -> response,
+//! [`failure`] says whether to try again. [`pool`] keeps idle connections to targets.
 //!
 //! [`request`], [`target`], [`forward`], [`response`], [`head`], [`chunked`], [`trace`], [`redirect`], [`failure`] and
 //! [`respond`] are pure. Invariant: what could be framed in two ways goes neither to a target nor to a client.

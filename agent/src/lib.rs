@@ -1,11 +1,13 @@
 //! The agent: forwards traffic on an edge host, as the control plane says.
 //!
-//! Follow a change: [`discovery`] (the stream, the kept snapshot) -> [`compile`] (resources -> [`table`], or every
-//! reason why not) -> [`edge`] (bind what is new, swap the table into every worker) -> Ack.
+//! Everything begins in [`start`](start::start).
+//! Follow a change: [`discovery`] (the stream) -> [`discovery::apply`]: [`compile`] (resources -> [`table`], or every
+//! reason why not), [`edge`] (bind what is new, swap the table into every worker) -> [`discovery::keep`] -> Ack.
 //! Follow a request: [`edge`] accepts -> [`http`] or [`l4`] takes the connection -> [`matching`] finds the rule ->
 //! [`balance`] picks the target -> the exchange -> [`access_log`] and [`live`] counters, once, at the end.
 //!
-//! Beside these: [`health`] judges targets, [`live`] is what outlives a table, [`metrics`] counts, [`admin`] shows it all.
+//! Beside these: [`health`] judges targets, [`live`] is what outlives a table, [`metrics`] counts, [`admin`] shows it
+//! all.
 
 pub mod access_log;
 pub mod admin;

@@ -1,4 +1,8 @@
-//! Where revisions are kept.
+//! Where revisions are kept: the [`Store`] trait; [`Sled`] on disk, [`Memory`] for tests and the demo; `record` is the
+//! stored form.
+//!
+//! A store knows nothing of rules and readers: the writer says what to append, and publishes it afterwards.
+//! Invariant: what [`Store::append`] has returned for survives any crash; what it failed for was never there.
 
 mod error;
 mod memory;

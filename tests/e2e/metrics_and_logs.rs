@@ -81,6 +81,27 @@ async fn every_request_is_one_line_of_json() {
 }
 
 #[tokio::test]
+async fn sighup_begins_a_new_access_log_and_loses_no_line() {
+    let origin = Origin::named("catalog").await;
+    let (mut world, port, path) = logged("json", &origin).await;
+    client::get(port, "/catalog/before").await.expect(200);
+    lines(&path, 1).await;
+    let moved = path.with_extension("log.1");
+    std::fs::rename(&path, &moved).unwrap();
+    world.agent("edge-1").process().hang_up();
+    client::get(port, "/catalog/after").await.expect(200);
+    let (old, new) = (lines(&moved, 1).await, lines(&path, 1).await);
+    assert!(
+        old.len() == 1 && old[0].contains("/catalog/before"),
+        "{old:?}"
+    );
+    assert!(
+        new.len() == 1 && new[0].contains("/catalog/after"),
+        "{new:?}"
+    );
+}
+
+#[tokio::test]
 async fn the_alb_form_has_its_34_fields() {
     let origin = Origin::named("catalog").await;
     let (_world, port, path) = logged("alb", &origin).await;

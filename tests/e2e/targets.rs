@@ -88,6 +88,44 @@ async fn an_added_target_gets_traffic_and_a_removed_one_drains() {
 }
 
 #[tokio::test]
+async fn a_busy_target_is_left_alone_under_least_outstanding_requests() {
+    let world = World::start(&["edge-1"]).await;
+    let gate = Gate::closed();
+    let origin = |name: &'static str| {
+        let held = gate.clone();
+        Origin::scripted(name, move |seen| match seen.target.as_str() {
+            "/held" => Reply::text(200, name).after(&held),
+            _ => Reply::text(200, name),
+        })
+    };
+    let [one, two] = [origin("one").await, origin("two").await];
+    let port = free_port();
+    let algorithm = "protocol: HTTP\nalgorithm: LEAST_OUTSTANDING_REQUESTS\n";
+    let manifest = shop(port, &[one.port, two.port]);
+    world
+        .apply(&manifest.replacen("protocol: HTTP\n", algorithm, 1))
+        .await;
+    world.healthy("catalog").await;
+    let mut busy = Connection::open(port).await;
+    busy.send("GET /held HTTP/1.1\r\nHost: a.b\r\n\r\n").await;
+    eventually("the request waits at a target", seconds(10), async || {
+        (one.seen().len() + two.seen().len() == 1).then_some(())
+    })
+    .await;
+    let mut idle = Connection::open(port).await;
+    let mut others = Vec::new();
+    for _ in 0..10 {
+        others.push(idle.get("/").await.expect(200).text());
+    }
+    gate.open();
+    let held = busy.response().await.expect(200).text();
+    assert!(
+        others.iter().all(|other| *other != held),
+        "{held}: {others:?}"
+    );
+}
+
+#[tokio::test]
 async fn a_request_at_a_removed_target_ends_with_502_when_the_delay_is_over() {
     let world = World::start(&["edge-1"]).await;
     let gate = Gate::closed();

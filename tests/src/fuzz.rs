@@ -2,8 +2,9 @@
 //!
 //! A [`Target`] takes any bytes, hands them to one part of Inlet, and panics when a promise of that part is broken.
 //! A [`Campaign`] feeds it: first its corpus (`tests/fuzz/corpus/NAME/`), then changes of it; an input that makes
-//! the target behave in a new way ([`Outcome::features`]) becomes part of the pool that is changed. An input that breaks a promise
-//! is made as short as it goes and told; kept in the corpus, it is replayed by every test run from then on.
+//! the target behave in a new way ([`Outcome::features`]) becomes part of the pool that is changed. An input that
+//! breaks a promise is made as short as it goes and told; kept in the corpus, it is replayed by every test run from
+//! then on.
 //!
 //! What is a new way is told by the target itself (which verdict, which of its parts), not by instrumented code: cheap,
 //! and the same on every build.

@@ -104,11 +104,20 @@ impl Process {
 
     /// Sends SIGTERM.
     pub fn terminate(&self) {
+        self.signal(Signal::TERM);
+    }
+
+    /// Sends SIGHUP, as logrotate does.
+    pub fn hang_up(&self) {
+        self.signal(Signal::HUP);
+    }
+
+    fn signal(&self, signal: Signal) {
         let pid = i32::try_from(self.id())
             .ok()
             .and_then(Pid::from_raw)
             .expect("a process id");
-        kill_process(pid, Signal::TERM).expect("SIGTERM");
+        kill_process(pid, signal).expect("it runs");
     }
 
     /// Waits until it ends by itself.

@@ -1,4 +1,4 @@
-//! What is still to come of a body, in either direction.
+//! What is still to come of a body, in either direction: how much, or the chunk scanner's place. Moves no bytes.
 
 use super::chunked::{Malformed, Scanner};
 use super::head::Framing;

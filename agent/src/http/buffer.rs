@@ -1,4 +1,4 @@
-//! Bytes on their way to a socket.
+//! Bytes on their way to a socket: written at once as far as it takes them, kept for the rest.
 
 use std::io;
 use std::task::{Context, Poll, ready};

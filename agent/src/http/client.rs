@@ -1,4 +1,5 @@
-//! The client's side of a connection between requests: waiting for a head, without holding anything.
+//! The client's side of a connection between requests: waiting for a head, without holding anything. When the head is
+//! there, the request takes its one table and its exchange begins.
 //!
 //! A head that comes whole is looked at where it was read. One that does not is kept until it is whole, within the
 //! bounds of heads, and looked at again when its end is there or it has doubled: a byte at a time costs no more in all

@@ -1,15 +1,16 @@
 //! One request and its response: decided, sent, answered, counted.
 //!
-//! head -> rule -> target -> connection -> upload and download, polled in this order until the response is sent. Both
-//! directions run until they would block, so a response may come before the request has ended. Any failure goes
-//! through [`Exchange::observe_failure`]: tried again, answered by us if nothing was answered yet, or cut.
+//! head -> rule -> target (`decide`) -> connection (`upstream`) -> `upload` and `download` of bodies, polled in this
+//! order until the response (`reply`) is sent. Both directions run until they would block, so a response may come
+//! before the request has ended. Any failure goes through [`Exchange::observe_failure`]: tried again, answered by us if
+//! nothing was answered yet, or cut. [`Exchange::finish`] counts and logs, once.
 //!
 //! Invariant: nothing of it is held by an idle connection; a connection to a target is used again only if its request
 //! was sent whole, its response was framed and whole, and nothing came after it.
 
 mod decide;
 mod download;
-mod respond;
+mod reply;
 mod upload;
 mod upstream;
 

@@ -1,5 +1,6 @@
-//! What a request asks for: the forms of its target, and the host it means. Pure.
+//! What a request asks for: the forms of its request-target, and the host it means. Pure.
 //!
+//! Here alone, "target" is the word of RFC 9112; everywhere else it is a member of a target group.
 //! Source: RFC 9112, 3.2; RFC 9110, 4.2 and 7.2; application load balancer, 4.3.
 
 use std::net::SocketAddr;

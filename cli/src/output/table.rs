@@ -177,9 +177,9 @@ fn painted(cell: &Cell) -> Painted {
     }
 }
 
-/// Columns of the terminal that stdout is.
+/// Columns of the terminal that stdout is; `None` = it does not say (0: nobody has told it, as in a container).
 pub(crate) fn terminal_width() -> Option<u16> {
-    Drawn::new().width()
+    Drawn::new().width().filter(|columns| *columns > 0)
 }
 
 #[cfg(test)]

@@ -8,8 +8,9 @@
 //!   elsewhere, ends too early or is gone: if sled has everything that can have been there, a fresh export is written
 //!   from sled and the rest moved to `broken/`; else the start is refused with file, offset and remedy.
 //!
-//! While running, sled failing (a full disk, a panic, a call that never returns) is no reason to refuse changes: it is given up and rebuilt with
-//! the next export. A journal that fails refuses the change, and what was half written is cut off.
+//! While running, sled failing (a full disk, a panic, a call that never returns) is no reason to refuse changes: it is
+//! given up and rebuilt with the next export. A journal that fails refuses the change, and what was half written is cut
+//! off.
 //!
 //! Disk: an export replaces the journal when that has grown to [`EXPORT_AFTER_BYTES`] or twice the last export; the
 //! history in it is what the writer keeps. sled takes 4 to 13 times what it holds.

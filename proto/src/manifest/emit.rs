@@ -16,6 +16,7 @@ pub(super) fn yaml(value: &Value) -> String {
     let mut text = String::new();
     match value {
         Value::Object(fields) if !fields.is_empty() => mapping(&mut text, fields, 0, false),
+        Value::Array(items) if !items.is_empty() => list(&mut text, items, 0),
         other => {
             inline(&mut text, other, 0);
             text.push('\n');

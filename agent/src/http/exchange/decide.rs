@@ -1,4 +1,7 @@
-//! From the bytes of a request to what is done with it: forward, redirect, fixed response, or refuse.
+//! From the head of a request to what is done with it: forward, redirect, fixed response, or refuse.
+//!
+//! judge the head -> find the rule -> its action; to forward: write the head for the target, pick group and target,
+//! connect ([`upstream`](super::upstream)). All by the one table that the request began with.
 
 use std::rc::Rc;
 

@@ -1,4 +1,6 @@
 //! From the client to the target: the head as we wrote it, then the body.
+//!
+//! What was sent stays in the buffer until more of the body is read, so that another connection can be tried.
 
 use std::io;
 use std::task::{Context, Poll, ready};

@@ -1,4 +1,6 @@
 //! The exchange's connection to a target: from the pool, opened, tried again elsewhere, given back.
+//!
+//! Whether to try again is decided by [`retry`], from the failure and what was sent; here it is done, or given up.
 
 use std::sync::Arc;
 

@@ -102,6 +102,19 @@ fn any_text_round_trips() {
     }
 }
 
+#[test]
+fn a_list_is_written_an_element_at_a_time() {
+    let agents = serde_json::json!([
+        {"name": "edge-1", "labels": {"zone": "a"}},
+        {"name": "edge-2", "resources": [1, 2]},
+    ]);
+    assert_eq!(
+        json_to_yaml(&agents),
+        "- name: edge-1\n  labels:\n    zone: a\n- name: edge-2\n  resources:\n    - 1\n    - 2\n"
+    );
+    assert_eq!(json_to_yaml(&serde_json::json!([])), "[]\n");
+}
+
 /// `INLET_GOLDEN=write` rewrites the expected text.
 #[test]
 fn yaml_is_written_for_people() {

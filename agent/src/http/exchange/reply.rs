@@ -1,4 +1,7 @@
 //! What the client gets: the target's response, or ours.
+//!
+//! Decides whether the two connections may go on after it. Which status and words an answer of ours has is decided by
+//! [`respond`](super::super::respond).
 
 use std::time::Instant;
 
