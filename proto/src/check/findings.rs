@@ -2,6 +2,10 @@
 
 use super::Violation;
 
+/// Bytes of a message that are kept at its begin and at its end: a value that it quotes may be of any length, and the
+/// remedy stands behind it.
+const KEPT_BYTES: usize = 300;
+
 /// Collects violations. Paths given to its methods are relative to the part being looked at; an empty one is the
 /// part itself.
 #[derive(Debug, Default)]
@@ -16,7 +20,7 @@ impl Findings {
         let field = join(&self.path, field);
         self.found.push(Violation {
             field,
-            message: message.into(),
+            message: shorten(message.into()),
         });
     }
 
@@ -53,6 +57,15 @@ impl Findings {
     }
 }
 
+fn shorten(message: String) -> String {
+    if message.len() <= 2 * KEPT_BYTES {
+        return message;
+    }
+    let begin = &message[..message.floor_char_boundary(KEPT_BYTES)];
+    let end = &message[message.ceil_char_boundary(message.len() - KEPT_BYTES)..];
+    format!("{begin}...{end}")
+}
+
 fn join(path: &str, field: &str) -> String {
     let dot = if path.is_empty() || field.is_empty() || field.starts_with('[') {
         ""
@@ -60,4 +73,24 @@ fn join(path: &str, field: &str) -> String {
         "."
     };
     format!("{path}{dot}{field}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_keeps_its_begin_and_its_remedy_whatever_it_quotes() {
+        let said = |value: &str| {
+            let mut findings = Findings::default();
+            findings.refuse("host", format!("'{value}' is no host: use a name"));
+            findings.into_violations().remove(0).message
+        };
+        assert_eq!(said("a b"), "'a b' is no host: use a name");
+        let long = said(&"\u{20ac}".repeat(10_000));
+        assert!(
+            long.starts_with("'\u{20ac}") && long.ends_with("\u{20ac}' is no host: use a name")
+        );
+        assert!(long.contains("...") && long.len() <= 2 * KEPT_BYTES + 3);
+    }
 }

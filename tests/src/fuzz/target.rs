@@ -31,10 +31,10 @@ fn places(random: &mut fastrand::Rng, length: usize) -> Vec<usize> {
     places
 }
 
-/// The first words of a message without what it quotes from the input.
+/// The first words of a message, before it quotes the input.
 fn class(message: &str) -> String {
-    const WORDS: usize = 4;
-    let own: String = message.split('\'').step_by(2).collect();
+    const WORDS: usize = 3;
+    let own = message.split(['\'', '"']).next().unwrap_or_default();
     let words = own.split(|char: char| !char.is_ascii_alphabetic());
     let words: Vec<_> = words.filter(|word| !word.is_empty()).take(WORDS).collect();
     words.join(" ")
