@@ -83,6 +83,8 @@ pub struct Request<'a> {
     pub redirect_url: Option<&'a [u8]>,
     /// Why the agent itself failed the request, in the spec's words where it has one.
     pub error_reason: Option<&'static str>,
+    /// Whose doing the failure was: `client`, `target` or `agent`.
+    pub fault: Option<&'static str>,
     /// Desync class, `Acceptable`, `Ambiguous` or `Severe`; None = compliant.
     pub classification: Option<&'static str>,
     /// Reason of the class.

@@ -57,6 +57,7 @@ fn request() -> Request<'static> {
         action: Some("forward"),
         redirect_url: None,
         error_reason: None,
+        fault: None,
         classification: None,
         classification_reason: None,
     }

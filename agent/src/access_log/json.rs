@@ -34,6 +34,7 @@ pub(super) fn request(out: &mut Vec<u8>, stamps: &mut Stamps, request: &Request<
     let redirect_url = request.redirect_url.unwrap_or_default();
     foreign(out, "redirectUrl", redirect_url, FIELD_BYTES);
     own(out, "errorReason", request.error_reason.unwrap_or_default());
+    own(out, "fault", request.fault.unwrap_or_default());
     own(
         out,
         "classification",

@@ -39,6 +39,7 @@ fn forwarded() -> Request<'static> {
         action: Some("forward"),
         redirect_url: None,
         error_reason: None,
+        fault: None,
         classification: None,
         classification_reason: None,
     }

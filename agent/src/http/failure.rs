@@ -93,6 +93,17 @@ pub enum Fault {
     Target,
 }
 
+impl Fault {
+    /// As the log has it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Client => "client",
+            Self::Us => "agent",
+            Self::Target => "target",
+        }
+    }
+}
+
 /// What is known of an attempt when it fails.
 #[derive(Debug, Clone, Copy)]
 pub struct Attempt {

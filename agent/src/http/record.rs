@@ -213,6 +213,7 @@ impl Record {
             action: self.action,
             redirect_url: text.some(&text.redirect_url),
             error_reason: self.failure.map(Failure::reason),
+            fault: self.failure.map(|failure| failure.fault().word()),
             classification: None,
             classification_reason: None,
         }

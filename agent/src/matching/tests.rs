@@ -301,3 +301,39 @@ fn the_lowest_priority_whose_conditions_all_hold_wins() {
     assert_eq!(found.priority, 0);
     assert!(matches!(found.action, Action::FixedResponse(answer) if answer.status == 404));
 }
+
+/// What the number of rules must not cost: a rule is tried only if its host and path fit already. Counted, not timed.
+#[test]
+fn of_ten_thousand_rules_only_those_whose_host_and_path_fit_are_tried() {
+    for count in [1, 100, 10_000] {
+        let rule = |number: u32| {
+            let (name, prefix) = (
+                format!("h{}.example.com", number % 50),
+                format!("/s{number}/*"),
+            );
+            let conditions = vec![host(&[&name]), path(&[&prefix]), method(&["GET"])];
+            (number + 1, conditions)
+        };
+        let router = router((0..count).map(rule).collect());
+        let tried = |name: &str, path: &str| {
+            let mut tried = 0;
+            let found = router
+                .rules
+                .first(Some(name.as_bytes()), Some(path.as_bytes()), |_| {
+                    tried += 1;
+                    true
+                });
+            (found.map(|rule| rule.priority), tried)
+        };
+        let last = count - 1;
+        let of_last = format!("h{}.example.com", last % 50);
+        assert_eq!(
+            tried(&of_last, &format!("/s{last}/item")),
+            (Some(count), 1),
+            "{count} rules"
+        );
+        assert_eq!(tried("h0.example.com", "/s0/item"), (Some(1), 1));
+        assert_eq!(tried("h0.example.com", "/none"), (None, 0));
+        assert_eq!(tried("other.example.com", "/s0/item"), (None, 0));
+    }
+}

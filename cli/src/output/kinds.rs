@@ -83,7 +83,7 @@ fn own_cells(resource: &v1::Resource) -> Vec<String> {
             group.protocol().as_str_name().to_owned(),
             group.port.to_string(),
             group.targets.len().to_string(),
-            defaults::algorithm(group).as_str_name().to_owned(),
+            algorithm(group).to_owned(),
             health_check(group),
         ],
         Some(Body::Target(target)) => vec![defaults::target_weight(target).to_string()],
@@ -103,6 +103,14 @@ fn own_cells(resource: &v1::Resource) -> Vec<String> {
             actions(&rule.actions),
         ],
         None => Vec::new(),
+    }
+}
+
+/// Below HTTP the flow decides, whatever the group says (network load balancer, 5).
+fn algorithm(group: &v1::TargetGroup) -> &'static str {
+    match defaults::is_http(group.protocol()) {
+        true => defaults::algorithm(group).as_str_name(),
+        false => "flow hash",
     }
 }
 

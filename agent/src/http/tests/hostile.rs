@@ -108,7 +108,7 @@ fn a_target_that_does_not_read_is_given_up() {
         assert_eq!(world.rig.made(504), 1);
         drop(client);
         until(|| world.rig.worker.open_connections() == 0).await;
-        let line = json!({ "status": 504, "errorReason": "TargetTimeout" });
+        let line = json!({ "status": 504, "errorReason": "TargetTimeout", "fault": "target" });
         world.lines.push(("no reader".to_owned(), line));
         let mut other = world.rig.client().await;
         world.ask("no reader", &mut other).await;

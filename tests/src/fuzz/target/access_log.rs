@@ -142,6 +142,7 @@ fn request(bytes: &[u8]) -> Request<'_> {
         action: random.bool().then_some("redirect"),
         redirect_url: Some(redirect_url).filter(|text| given(text)),
         error_reason: random.bool().then_some("TargetClosed"),
+        fault: None,
         classification: random.bool().then_some("Ambiguous"),
         classification_reason: random.bool().then_some("AmbiguousUri"),
     }
