@@ -129,17 +129,26 @@ impl Error {
     }
 }
 
-/// Whether there was a connection, which broke or on which nobody spoke HTTP/2: the layers below tell it in words only.
+/// Whether there was a connection. The layers below tell in words only why there is none; what breaks one that is there
+/// has as many names as layers that may notice it first.
 fn was_reached(reason: &str) -> bool {
-    let words = [
-        "frame with invalid size",
-        "protocol error",
-        "http2 error",
-        "broken pipe",
-        "reset by peer",
+    let never_connected = [
+        "refused",
+        "unreachable",
+        "no route",
+        "timed out",
+        "timeout expired",
+        "no answer within",
+        "lookup",
+        "not known",
+        "name resolution",
+        "not permitted",
+        "permission denied",
+        "cannot assign requested address",
+        "too many open files",
     ];
     let reason = reason.to_ascii_lowercase();
-    words.iter().any(|words| reason.contains(words))
+    !never_connected.iter().any(|words| reason.contains(words))
 }
 
 /// One reason on one line: where, and what.
@@ -279,6 +288,28 @@ mod tests {
             "error: http://127.0.0.1:7400 was reached, but does not answer as a control plane: Broken pipe"
         );
         assert!(lines[1].contains("the port of an agent"), "{lines:?}");
+    }
+
+    #[test]
+    fn whoever_hangs_up_is_told_from_whoever_is_not_there() {
+        for (reason, reached) in [
+            ("connection closed", true),
+            ("connection reset", true),
+            ("connection was not ready", true),
+            ("Timeout expired", false),
+            (
+                "failed to lookup address information: Name or service not known",
+                false,
+            ),
+            ("Connection reset by peer", true),
+            ("operation was canceled: connection closed", true),
+            ("http2 error: connection error received", true),
+            ("Connection refused", false),
+            ("No route to host", false),
+            ("no answer within 5 s", false),
+        ] {
+            assert_eq!(was_reached(reason), reached, "{reason}");
+        }
     }
 
     #[test]
