@@ -1,7 +1,7 @@
 //! The kept snapshot: a file with a whole one, and beside it one with the deltas that have followed.
 //!
-//! - [`whole`], [`deltas`]: the forms of the two files (pure). [`fold`]: both -> one whole snapshot (pure).
-//! - [`log`]: appends deltas.
+//! - `whole`, `deltas`: the forms of the two files (pure). `fold`: both -> one whole snapshot (pure).
+//! - `log`: appends deltas.
 //!
 //! The whole one is written aside, synced and renamed, so a crash leaves the old one or the new one. Then the deltas
 //! are dropped. What a crash leaves of them names another whole snapshot as their base, and is passed over; so at each
