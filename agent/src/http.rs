@@ -13,7 +13,6 @@ pub mod buffer;
 pub mod chunked;
 mod client;
 pub mod connection;
-pub mod digits;
 mod exchange;
 pub mod failure;
 pub mod forward;

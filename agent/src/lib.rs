@@ -14,6 +14,7 @@ pub mod admin;
 pub mod balance;
 pub mod compile;
 pub mod config;
+pub mod digits;
 pub mod discovery;
 pub mod edge;
 pub mod health;

@@ -5,7 +5,9 @@
 //! line has type `tcp`, `-` for all that is of TLS, and three fields appended: target, target group, how it ended.
 //! Quotes and what is not printable ASCII are escaped as `\x22` within quoted fields.
 
-use super::text::{self, FIELD_BYTES, USER_AGENT_BYTES, address, number, quoted, shorten};
+use crate::digits::write_number;
+
+use super::text::{self, FIELD_BYTES, USER_AGENT_BYTES, address, quoted, shorten};
 use super::{Connection, Request, Stamps};
 
 /// Missing.
@@ -24,13 +26,13 @@ pub(super) fn request(out: &mut Vec<u8>, stamps: &mut Stamps, request: &Request<
     target(out, request);
     times(out, request);
     out.push(b' ');
-    number(out, request.status.into());
+    write_number(out, request.status.into());
     out.push(b' ');
     target_status(out, request);
     out.push(b' ');
-    number(out, request.received_bytes);
+    write_number(out, request.received_bytes);
     out.push(b' ');
-    number(out, request.sent_bytes);
+    write_number(out, request.sent_bytes);
     request_line(out, request);
     let user_agent = shorten(request.user_agent.unwrap_or_default(), USER_AGENT_BYTES);
     quoted_or_none(out, user_agent);
@@ -41,7 +43,7 @@ pub(super) fn request(out: &mut Vec<u8>, stamps: &mut Stamps, request: &Request<
     // Domain name and certificate.
     out.extend_from_slice(b" \"-\" \"-\" ");
     match request.rule_priority {
-        Some(priority) => number(out, priority.into()),
+        Some(priority) => write_number(out, priority.into()),
         None => out.extend_from_slice(NONE),
     }
     out.push(b' ');
@@ -82,12 +84,12 @@ pub(super) fn connection(out: &mut Vec<u8>, stamps: &mut Stamps, connection: &Co
     let lasted_us = connection
         .finished_at_us
         .saturating_sub(connection.received_at_us);
-    number(out, u64::try_from(lasted_us).unwrap_or(0) / 1000);
+    write_number(out, u64::try_from(lasted_us).unwrap_or(0) / 1000);
     // The handshake.
     out.extend_from_slice(b" - ");
-    number(out, connection.received_bytes);
+    write_number(out, connection.received_bytes);
     out.push(b' ');
-    number(out, connection.sent_bytes);
+    write_number(out, connection.sent_bytes);
     // Alert, certificate and its serial, cipher, protocol, key exchange, name, and the protocols behind it.
     out.extend_from_slice(b" - - - - - - - - - - ");
     stamps.received.seconds(out, connection.received_at_us);
@@ -128,7 +130,7 @@ fn host_and_port(out: &mut Vec<u8>, request: &Request<'_>) {
     let after_name = host.iter().rposition(|byte| *byte == b']').unwrap_or(0);
     if !host[after_name..].contains(&b':') {
         out.push(b':');
-        number(out, request.local.port().into());
+        write_number(out, request.local.port().into());
     }
 }
 
@@ -152,7 +154,7 @@ fn target(out: &mut Vec<u8>, request: &Request<'_>) {
 
 fn target_status(out: &mut Vec<u8>, request: &Request<'_>) {
     match request.target_status {
-        Some(status) => number(out, status.into()),
+        Some(status) => write_number(out, status.into()),
         None => out.extend_from_slice(NONE),
     }
 }

@@ -1,6 +1,8 @@
 //! The form for programs: one JSON object a line, absent facts left out, names in the manifest's manner.
 
-use super::text::{self, FIELD_BYTES, USER_AGENT_BYTES, address, number, shorten};
+use crate::digits::write_number;
+
+use super::text::{self, FIELD_BYTES, USER_AGENT_BYTES, address, shorten};
 use super::{Connection, Request, Stamps};
 
 /// A request, without the line feed.
@@ -89,7 +91,7 @@ fn time(out: &mut Vec<u8>, stamp: &mut text::Stamp, received_at_us: i64) {
 fn count(out: &mut Vec<u8>, name: &str, value: Option<u64>) {
     if let Some(value) = value {
         key(out, name);
-        number(out, value);
+        write_number(out, value);
     }
 }
 

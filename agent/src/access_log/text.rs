@@ -4,9 +4,11 @@
 //! What clients send never ends a line, a quoted field or a JSON string, whatever bytes it has.
 
 use std::io::Write;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 
 use jiff::Timestamp;
+
+use crate::digits::{PAIRS, write_ipv4, write_number};
 
 /// Longest field that is taken from a client, in bytes; the rest is left out.
 pub(super) const FIELD_BYTES: usize = 16 * 1024;
@@ -18,8 +20,6 @@ const SECOND_BYTES: usize = 19;
 const EPOCH: [u8; SECOND_BYTES] = *b"1970-01-01T00:00:00";
 const MICROSECONDS: i64 = 1_000_000;
 
-/// `00` to `99`.
-const PAIRS: [[u8; 2]; 100] = pairs();
 const HEX: &[u8; 16] = b"0123456789ABCDEF";
 
 /// A time of day in words, made once a second: most lines of a second share it.
@@ -64,35 +64,13 @@ impl Stamp {
     }
 }
 
-/// A number in decimal.
-pub(super) fn number(out: &mut Vec<u8>, number: u64) {
-    let pair = |value: u64| PAIRS[(value % 100) as usize];
-    match number {
-        0..10 => out.push(b'0' + number as u8),
-        10..100 => out.extend_from_slice(&pair(number)),
-        100..1000 => {
-            let [tens, ones] = pair(number);
-            out.extend_from_slice(&[b'0' + (number / 100) as u8, tens, ones]);
-        }
-        1000..10_000 => {
-            let ([a, b], [c, d]) = (pair(number / 100), pair(number));
-            out.extend_from_slice(&[a, b, c, d]);
-        }
-        _ => {
-            self::number(out, number / 10_000);
-            let ([a, b], [c, d]) = (pair(number / 100), pair(number));
-            out.extend_from_slice(&[a, b, c, d]);
-        }
-    }
-}
-
 /// Seconds with three digits, as `0.004`; -1 if there are none.
 pub(super) fn seconds(out: &mut Vec<u8>, us: Option<u64>) {
     let Some(us) = us else {
         return out.extend_from_slice(b"-1");
     };
     let milliseconds = us / 1000;
-    number(out, milliseconds / 1000);
+    write_number(out, milliseconds / 1000);
     let rest = (milliseconds % 1000) as usize;
     out.push(b'.');
     out.push(b'0' + (rest / 100) as u8);
@@ -103,8 +81,9 @@ pub(super) fn seconds(out: &mut Vec<u8>, us: Option<u64>) {
 pub(super) fn address(out: &mut Vec<u8>, address: SocketAddr) {
     match address {
         SocketAddr::V4(v4) => {
-            ipv4(out, *v4.ip(), b':');
-            number(out, v4.port().into());
+            write_ipv4(out, v4.ip().octets());
+            out.push(b':');
+            write_number(out, v4.port().into());
         }
         // Writing to a vector cannot fail.
         SocketAddr::V6(v6) => drop(write!(out, "{v6}")),
@@ -114,29 +93,9 @@ pub(super) fn address(out: &mut Vec<u8>, address: SocketAddr) {
 /// `10.0.0.1`, `fd00::1`.
 pub(super) fn ip(out: &mut Vec<u8>, ip: IpAddr) {
     match ip {
-        IpAddr::V4(v4) => {
-            ipv4(out, v4, b' ');
-            out.pop();
-        }
+        IpAddr::V4(v4) => write_ipv4(out, v4.octets()),
         IpAddr::V6(v6) => drop(write!(out, "{v6}")),
     }
-}
-
-/// With `end` after it. Appended at once: a vector's length is kept in memory, and every step waits for the one before.
-fn ipv4(out: &mut Vec<u8>, ip: Ipv4Addr, end: u8) {
-    let mut text = [0; 16];
-    let mut at = 0;
-    for octet in ip.octets() {
-        let [tens, ones] = PAIRS[usize::from(octet % 100)];
-        let digits = [b'0' + octet / 100, tens, ones, b'.'];
-        let skip = usize::from(octet < 100) + usize::from(octet < 10);
-        for digit in &digits[skip..] {
-            text[at] = *digit;
-            at += 1;
-        }
-    }
-    text[at - 1] = end;
-    out.extend_from_slice(&text[..at]);
 }
 
 /// What of `text` is written.
@@ -199,16 +158,6 @@ fn is_plain(text: &[u8]) -> bool {
     text.iter().fold(true, |all, byte| all & plain(*byte))
 }
 
-const fn pairs() -> [[u8; 2]; 100] {
-    let mut pairs = [[0; 2]; 100];
-    let mut number = 0;
-    while number < 100 {
-        pairs[number] = [b'0' + number as u8 / 10, b'0' + number as u8 % 10];
-        number += 1;
-    }
-    pairs
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -217,16 +166,6 @@ mod tests {
         let mut out = Vec::new();
         write(&mut out);
         String::from_utf8(out).unwrap()
-    }
-
-    #[test]
-    fn numbers_are_as_the_library_writes_them() {
-        let mut cases = vec![0, 1, 9, 10, 99, 100, 101, 65_535, u64::MAX];
-        let mut random = fastrand::Rng::with_seed(1);
-        cases.extend((0..1000).map(|_| random.u64(..) >> random.u32(..64)));
-        for case in cases {
-            assert_eq!(written(|out| number(out, case)), case.to_string());
-        }
     }
 
     #[test]

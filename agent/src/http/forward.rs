@@ -4,9 +4,9 @@
 
 use std::net::SocketAddr;
 
+use crate::digits::{write_ipv4, write_number};
 use crate::table::XForwardedFor;
 
-use super::digits::{write_ipv4, write_number};
 use super::head::{Framing, Kind, Rewrite, write_header};
 use super::request::{Head, Request, Version};
 use super::trace;

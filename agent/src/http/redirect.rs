@@ -2,9 +2,9 @@
 //!
 //! Source: application load balancer, 7.3.
 
+use crate::digits::write_number;
 use crate::table::{Redirect, Template, TemplatePart};
 
-use super::digits::write_number;
 use super::target::Target;
 
 /// Length of a Location.

@@ -3,10 +3,10 @@
 //!
 //! Source: application load balancer, 4.7 (last item), 7.3, 12.
 
+use crate::digits::write_number;
 use crate::edge::clock::Wall;
 use crate::table::FixedResponse;
 
-use super::digits::write_number;
 use super::failure::{Failure, Reason};
 use super::head::write_header;
 

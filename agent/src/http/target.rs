@@ -5,7 +5,8 @@
 
 use std::net::SocketAddr;
 
-use super::digits::write_number;
+use crate::digits::write_number;
+
 use super::failure::{Failure, Reason};
 use super::request::Version;
 

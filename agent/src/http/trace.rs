@@ -2,7 +2,7 @@
 //!
 //! Source: application load balancer, 4.5.
 
-use super::digits::{write_hex8, write_hex16};
+use crate::digits::{write_hex8, write_hex16};
 
 /// Request headers longer than this have their trace header replaced.
 const REQUEST_HEADERS_BYTES_MAX: usize = 7 * 1024;

@@ -1,10 +1,10 @@
-//! Numbers as text, a few instructions each: every request carries several. Pure.
+//! Numbers as text, a few instructions each: heads and lines of the access log carry several a request. Pure.
 
 /// Most digits of a 64-bit number.
 const DIGITS_MAX: usize = 20;
 
 /// `00` to `99`, two characters each.
-const PAIRS: [[u8; 2]; 100] = {
+pub const PAIRS: [[u8; 2]; 100] = {
     let mut pairs = [[0; 2]; 100];
     let mut number = 0;
     while number < pairs.len() {
@@ -115,6 +115,16 @@ mod tests {
             );
             let low = (number & 0xffff_ffff) as u32;
             assert_eq!(written(|out| write_hex8(out, low)), format!("{low:08x}"));
+        }
+    }
+
+    #[test]
+    fn numbers_are_as_the_library_writes_them() {
+        let mut cases = vec![0, 1, 9, 10, 99, 100, 101, 65_535, u64::MAX];
+        let mut random = fastrand::Rng::with_seed(1);
+        cases.extend((0..1000).map(|_| random.u64(..) >> random.u32(..64)));
+        for case in cases {
+            assert_eq!(written(|out| write_number(out, case)), case.to_string());
         }
     }
 
